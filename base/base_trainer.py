@@ -1,0 +1,263 @@
+"""What every trainer inherits from: counts epochs, keeps the log, asks the monitor, saves, resumes."""
+
+import logging
+from abc import ABC, abstractmethod
+from math import isfinite
+from time import monotonic
+from typing import Any
+
+import torch
+
+from base.trainer_options import TrainerOptions
+from logger import TensorboardWriter
+from logger.metrics_log import MetricsLog, flatten
+from logger.run_record import write_run_record
+from settings.names import closest, suggestion
+from utils import checkpoint, dist
+from utils.checkpoint_folder import CheckpointFolder
+from utils.determinism import fix_algorithms, fix_threads
+from utils.device import prepare_device
+from utils.errors import ConfigError, UserError
+from utils.fingerprint import differences, fingerprint
+from utils.monitor import Monitor
+from utils.platform_files import write_whole
+from utils.seed import seed_generators
+
+CHECKPOINT_KEYS = ("state_dict", "ema", "optimizer", "lr_scheduler", "scaler", "monitor", "running")
+
+
+class BaseTrainer(ABC):
+    """Trains epoch after epoch; a subclass says what an epoch is.
+
+        class MyTrainer(BaseTrainer):
+            def _train_epoch(self, epoch):
+                ...
+                return {"loss": 0.3, "val_loss": 0.4}
+
+    What it knows of data, devices and precision: nothing. Everything it sets may be set anew by a subclass.
+
+    :param criterion: the loss; also found as `self.loss`
+    :param metric_ftns: the metrics; also found as `self.metrics`
+    """
+
+    Options: type[TrainerOptions] = TrainerOptions
+    lr_scheduler: Any = None
+
+    def __init__(self, model: torch.nn.Module, criterion: Any, metric_ftns: Any, optimizer: Any, config: Any) -> None:
+        self.config = config
+        self.options = self.Options.of(config.get("trainer", {}))
+        self.logger: logging.Logger = config.get_logger("trainer", self.options.verbosity)
+        fix_algorithms(self.options.deterministic)
+        if "trainer" in config:  # resolved once, then stored with the run
+            config["trainer"]["threads"] = fix_threads(self.options.threads)
+        self.device, self.device_ids = prepare_device(config.get("n_gpu"), config.device)
+        self.model = model if _has_moved(model) else model.to(self.device)
+        self.criterion = self.loss = criterion
+        self.metric_ftns = self.metrics = metric_ftns
+        self.optimizer = optimizer
+        self.seed: int = config.get("seed", 0)
+        self.epochs = self.options.epochs or 0
+        self.save_period = self.options.save_period
+        self.monitor = Monitor(self.options.monitor, self.options.patience)
+        self.start_epoch = 1
+        self.step = 0  # the one clock: update attempts since the run began
+        self.len_epoch = 0  # steps an epoch, where a subclass knows
+        self.writer = TensorboardWriter(
+            lambda: config.log_dir, self.logger, self.options.tensorboard and dist.is_main()
+        )
+        self.log = MetricsLog(None)
+        self.checkpoints: CheckpointFolder | None = None
+        self._saved_at = monotonic()
+
+    @abstractmethod
+    def _train_epoch(self, epoch: int) -> dict[str, Any]:
+        """Trains one epoch and returns its log: values by name, such as loss and val_loss."""
+
+    def train(self) -> dict[str, Any]:
+        """Trains until the last epoch, or until the monitor has lost patience; returns the log of the last epoch."""
+        self._begin()
+        log: dict[str, Any] = {}
+        try:
+            while not self._is_finished():
+                epoch, before = self._epochs_done() + 1, self.step
+                seed_generators(self.seed, dist.rank(), "epoch", epoch)
+                log = {"epoch": epoch, **self._train_epoch(epoch)}
+                if self.step == before:  # a trainer that keeps no count of its steps
+                    self.step += self.len_epoch or 1
+                self._end_epoch(epoch, log)
+        finally:
+            self.log.close()
+            self.writer.close()
+        return log
+
+    def _end_epoch(self, epoch: int, log: dict[str, Any]) -> None:
+        for key, value in log.items():
+            self.logger.info("    %-15s: %s", key, value)
+        values = flatten({key: value for key, value in log.items() if key != "epoch"})
+        self._write_row("epoch", epoch, values)
+        self._refuse_not_finite(values.get("loss"))
+        missing = self.monitor.enabled and self.monitor.key not in values
+        best = not missing and self.monitor.judge(values)
+        self._save_checkpoint(epoch, save_best=best)
+        if missing:
+            self._monitor_is_missing(values)
+        if self.monitor.should_stop:
+            self.logger.info("No better %s for %d epochs. Training stops.", self.monitor.key, self.monitor.bad_epochs)
+
+    def _is_finished(self) -> bool:
+        limit = self.options.max_steps
+        done = self._epochs_done() >= self.epochs if self.epochs else limit is not None and self.step >= limit
+        return done or self.monitor.should_stop
+
+    def _epochs_done(self) -> int:
+        return self.step // (self.len_epoch or 1)
+
+    # -- the log ----------------------------------------------------------------------------------------------------
+
+    def _write_row(self, kind: str, epoch: int, values: dict[str, Any], **timing: Any) -> None:
+        """One row for metrics.jsonl, one for timing.jsonl, and the points of both for TensorBoard."""
+        lr = self.optimizer.param_groups[0]["lr"] if hasattr(self.optimizer, "param_groups") else None
+        self.log.write({"kind": kind, "step": self.step, "epoch": epoch, "lr": lr, **values}, timing)
+        points = {"lr": lr, **values, **timing}
+        numbers = {f"{kind}/{key}": float(value) for key, value in points.items() if isinstance(value, (int, float))}
+        self.writer.scalars(numbers, self.step)
+
+    def _refuse_not_finite(self, loss: Any) -> None:
+        if isinstance(loss, float) and not isfinite(loss):
+            raise UserError(
+                f"the loss is {loss} at step {self.step}; nothing of it was saved. A lower learning rate, "
+                f"trainer.clip_grad_norm or cleaner data may help. Last good checkpoint: {self.config.save_dir}/checkpoint-last.pth"
+            )
+
+    def _monitor_is_missing(self, values: dict[str, Any]) -> None:
+        place, key = self.config.where("trainer", "monitor"), self.monitor.key
+        if match := closest(key, values):
+            raise ConfigError(f"{place}: trainer.monitor: the log has no {key!r}; did you mean {match!r}?")
+        self.logger.warning("trainer.monitor: the log has no %r; %s; monitoring is off.", key, suggestion(key, values))
+        self.monitor.switch_off()
+
+    # -- checkpoints ------------------------------------------------------------------------------------------------
+
+    def _stateful(self) -> dict[str, Any]:
+        """Everything that a checkpoint holds, by its name there; a subclass adds its own:
+
+        return super()._stateful() | {"optimizer_d": self.optimizer_d}
+        """
+        return {
+            "state_dict": dist.unwrap(self.model),
+            "optimizer": self.optimizer,
+            "lr_scheduler": self.lr_scheduler,
+            "monitor": self.monitor,
+        }
+
+    def _begin(self) -> None:
+        """Takes up the checkpoint to resume from, or writes and reads back the first one."""
+        self.config.start_run()
+        folder = self.config.save_dir
+        self.checkpoints = CheckpointFolder(folder, self.options.keep_last)
+        if dist.is_main():
+            self.checkpoints.clean()
+            self.log = MetricsLog(self.config.log_dir)
+        if self.config.resume is not None:
+            self._resume_checkpoint(self.config.resume)
+        if dist.is_main():
+            self._write_records()
+        if not self.config.in_place:
+            self._save()
+            if dist.is_main():
+                checkpoint.read(folder / "checkpoint-last.pth")
+        if self._is_finished():
+            self.logger.info("The run is finished, at step %d. To train on: -s trainer.epochs=...", self.step)
+
+    def _write_records(self) -> None:
+        import json
+
+        write_whole(self.config.save_dir / "config.json", json.dumps(self.config.config, indent=4).encode())
+        write_run_record(self.config.log_dir / "run.json", device=str(self.device), seed=self.seed, step=self.step)
+        if unread := self.config.unread():
+            self.logger.info("Nothing has read these sections of the config: %s", ", ".join(unread))
+
+    def _save_checkpoint(self, epoch: int, save_best: bool = False) -> None:
+        """Saves the state after an epoch."""
+        named = epoch if epoch % self.save_period == 0 else None
+        self._save(named, save_best)
+        self.logger.info(
+            "Saved %s%s", self.config.save_dir / "checkpoint-last.pth", " (best so far)" if save_best else ""
+        )
+
+    def _save_within_epoch(self) -> None:
+        """Saves between two steps if it is time to."""
+        options = self.options
+        if (options.save_steps and self.step % options.save_steps == 0) or (
+            options.save_minutes and dist.from_main(monotonic() - self._saved_at) >= 60 * options.save_minutes
+        ):
+            self._save()
+
+    def _save(self, epoch: int | None = None, best: bool = False) -> None:
+        state = self._state()  # on every rank: parts of it are collected from all
+        if dist.is_main() and self.checkpoints is not None:
+            self.checkpoints.save(state, epoch, best)
+        self._saved_at = monotonic()
+
+    def _state(self) -> dict[str, Any]:
+        parts = {name: part.state_dict() for name, part in self._stateful().items() if part is not None}
+        parts = {name: part for name, part in parts.items() if part}  # what is off has no state
+        return {
+            "format": checkpoint.FORMAT,
+            "name": self.config.get("name", "run"),
+            "arch": type(dist.unwrap(self.model)).__name__,
+            "epoch": self._epochs_done(),
+            "step": self.step,
+            **{name: parts[name] for name in CHECKPOINT_KEYS if name in parts},
+            "monitor_best": self.monitor.best,
+            "config": self.config.config,
+            "fingerprint": self._fingerprint(),
+            "log": self.log.position(),
+            "extra": {name: part for name, part in parts.items() if name not in CHECKPOINT_KEYS},
+        }
+
+    def _fingerprint(self) -> dict[str, str]:
+        loader = self.config.config.get("data_loader")
+        batch_size = loader.get("args", {}).get("batch_size") if isinstance(loader, dict) else None
+        return fingerprint(self.device, self.options.compile, batch_size)
+
+    def _resume_checkpoint(self, resume_path: Any) -> None:
+        """Goes on from a checkpoint: its whole state, or only its weights where the config says so."""
+        self.logger.info("Loading checkpoint: %s ...", resume_path)
+        state = checkpoint.read(resume_path)
+        if self.config.weights_only:
+            return self._load_weights(state)
+        for name, part in self._stateful().items():
+            stored = state.get(name, state["extra"].get(name))
+            if part is not None and stored is not None:
+                part.load_state_dict(stored)
+            elif part is not None and part.state_dict():
+                self.logger.warning("%s holds no %r; it starts anew", resume_path, name)
+        self.step = state["step"]
+        self.start_epoch = self._epochs_done() + 1
+        if self.config.in_place:
+            self.log.cut(state["log"], self.step)
+            self.writer.purge_step = self.step + 1
+        else:
+            self.logger.info("Branched from %s at step %d", resume_path, self.step)
+        if changed := differences(state["fingerprint"], self._fingerprint()):
+            self.logger.warning("Not bit for bit the run it was: %s", "; ".join(changed))
+        self.logger.info("Resume training from step %d, epoch %d", self.step, self.start_epoch)
+        return None
+
+    def _load_weights(self, state: dict[str, Any]) -> None:
+        model = dist.unwrap(self.model)
+        wanted = model.state_dict()
+        stored = state.get("ema", state["state_dict"])
+        fitting = {key: value for key, value in stored.items() if key in wanted and value.shape == wanted[key].shape}
+        if not fitting:
+            raise ConfigError(f"{self.config.resume}: none of its weights fit this model")
+        model.load_state_dict(fitting, strict=False)
+        left = sorted(wanted.keys() - fitting.keys())
+        self.logger.info(
+            "Weights only: %d of %d tensors%s", len(fitting), len(wanted), f"; new: {', '.join(left)}" if left else ""
+        )
+
+
+def _has_moved(model: torch.nn.Module) -> bool:
+    return any(parameter.device.type != "cpu" for parameter in model.parameters())

@@ -1,0 +1,1 @@
+"""Where data comes from: loaders by name, and the transforms they use."""

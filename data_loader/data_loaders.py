@@ -1,0 +1,142 @@
+"""The data loaders that a config can name."""
+
+from pathlib import Path
+from typing import Any
+
+from base import BaseDataLoader, TensorDataLoader
+from data_loader.files import read_cifar10, read_digits, read_mnist
+from data_loader.transforms import Normalize, RandomAffine, RandomCropFlip
+from utils.errors import ConfigError
+
+
+class DigitsDataLoader(TensorDataLoader):
+    """The digits that come with the project: 1,437 training and 360 test images of 8x8 pixels, 10 classes.
+
+    Batches: images [B, 1, 8, 8], classes [B].
+    """
+
+    def __init__(
+        self,
+        batch_size: int = 64,
+        shuffle: bool = True,
+        validation_split: float | int = 0.0,
+        training: bool = True,
+        augment: bool = True,
+        **options: Any,
+    ) -> None:
+        shift = RandomAffine(shift=1, degrees=15, scale=0.15) if augment and training else None
+        normalize = Normalize([0.305], [0.376], largest=16)
+        super().__init__(
+            read_digits(training), batch_size, shuffle, validation_split, augment=shift, transform=normalize, **options
+        )
+
+
+class MnistDataLoader(TensorDataLoader):
+    """MNIST: 60,000 training and 10,000 test images of 28x28 pixels, 10 classes.
+
+    Batches: images [B, 1, 28, 28], classes [B].
+
+    :param num_workers: taken for the sake of older configs; data in memory needs none
+    :param augment: shift, turn and scale the training images a little
+    """
+
+    name, mean, std = "MNIST", 0.1307, 0.3081
+
+    def __init__(
+        self,
+        data_dir: str,
+        batch_size: int = 128,
+        shuffle: bool = True,
+        validation_split: float | int = 0.0,
+        num_workers: int = 0,
+        training: bool = True,
+        augment: bool = False,
+        **options: Any,
+    ) -> None:
+        tensors = read_mnist(data_dir, training, self.name)
+        moves = self.moves() if augment and training else None
+        normalize = Normalize([self.mean], [self.std])
+        super().__init__(tensors, batch_size, shuffle, validation_split, augment=moves, transform=normalize, **options)
+
+    @staticmethod
+    def moves() -> Any:
+        """The augmentation of training images."""
+        return RandomAffine(shift=2, degrees=10, scale=0.1)
+
+
+class FashionMnistDataLoader(MnistDataLoader):
+    """Fashion-MNIST (Xiao, Rasul, Vollgraf 2017): clothes in MNIST's format."""
+
+    name, mean, std = "FashionMNIST", 0.2860, 0.3530
+
+    @staticmethod
+    def moves() -> Any:
+        return RandomCropFlip(padding=2)
+
+
+class Cifar10DataLoader(TensorDataLoader):
+    """CIFAR-10 (Krizhevsky 2009): 50,000 training and 10,000 test images of 32x32 pixels, 10 classes.
+
+    Batches: images [B, 3, 32, 32], classes [B].
+
+    :param augment: shift the training images by up to 4 pixels and mirror every second one
+    """
+
+    def __init__(
+        self,
+        data_dir: str,
+        batch_size: int = 128,
+        shuffle: bool = True,
+        validation_split: float | int = 0.0,
+        training: bool = True,
+        augment: bool = True,
+        **options: Any,
+    ) -> None:
+        tensors = read_cifar10(data_dir, training)
+        moves = RandomCropFlip(padding=4) if augment and training else None
+        normalize = Normalize([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616])
+        super().__init__(tensors, batch_size, shuffle, validation_split, augment=moves, transform=normalize, **options)
+
+
+class ImageFolderDataLoader(BaseDataLoader):
+    """Image files of your own, one folder a class: `data_dir/train/CLASS/*.png`, and `data_dir/test` likewise.
+
+    Batches: images [B, 3, size, size], classes [B] in the order of the folders' names.
+
+    :param size: pixels of the square that the model sees
+    """
+
+    def __init__(
+        self,
+        data_dir: str,
+        batch_size: int = 64,
+        shuffle: bool = True,
+        validation_split: float | int = 0.0,
+        num_workers: int = 2,
+        training: bool = True,
+        size: int = 64,
+        **options: Any,
+    ) -> None:
+        from torchvision.datasets import ImageFolder
+
+        folder = Path(data_dir) / ("train" if training else "test")
+        if not folder.is_dir():
+            raise ConfigError(
+                f"{folder}: no such folder; images belong in {data_dir}/train/CLASS/ and {data_dir}/test/CLASS/"
+            )
+        plain = ImageFolder(str(folder), transform=_image_transform(size, augment=False))
+        dataset = ImageFolder(str(folder), transform=_image_transform(size, augment=True)) if training else plain
+        self.classes = plain.classes
+        super().__init__(dataset, batch_size, shuffle, validation_split, num_workers, valid_dataset=plain, **options)
+
+
+def _image_transform(size: int, augment: bool) -> Any:
+    import torch
+    from torchvision.transforms import v2
+
+    if augment:
+        crop = [v2.RandomResizedCrop(size, scale=(0.5, 1.0), antialias=True), v2.RandomHorizontalFlip()]
+    else:
+        crop = [v2.Resize(size, antialias=True), v2.CenterCrop(size)]
+    scale = [v2.ToDtype(torch.float32, scale=True), v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])]
+    return v2.Compose([v2.ToImage(), *crop, *scale])

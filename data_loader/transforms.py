@@ -1,0 +1,77 @@
+"""Augmentations of whole batches with one draw a sample.
+
+Each has `draw(n, generator)`, the random numbers of n samples from 0 to 1, one row a sample, and `apply(images, draws)`.
+They work on images [B, C, H, W] whose background is 0, so before normalisation.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class RandomAffine:
+    """Shifts, turns and scales each image; what comes in at the border is 0.
+
+    :param shift: at most this many pixels, in each direction
+    :param degrees: at most this angle
+    :param scale: at most this part larger or smaller
+    """
+
+    def __init__(self, shift: float = 0.0, degrees: float = 0.0, scale: float = 0.0) -> None:
+        self.shift, self.degrees, self.scale = shift, degrees, scale
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        return torch.rand(n, 4, generator=generator)
+
+    def apply(self, images: Tensor, draws: Tensor) -> Tensor:
+        images = images if images.is_floating_point() else images.float()
+        height, width = images.shape[-2:]
+        right, down, turn, zoom = (2 * draws - 1).to(images.dtype).unbind(dim=1)
+        angle, size = turn * math.radians(self.degrees), 1 + zoom * self.scale
+        cos, sin = angle.cos() * size, angle.sin() * size
+        rows = [cos, -sin, right * self.shift * 2 / width, sin, cos, down * self.shift * 2 / height]
+        grid = F.affine_grid(torch.stack(rows, dim=1).view(-1, 2, 3), list(images.shape), align_corners=False)
+        return F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
+
+
+class RandomCropFlip:
+    """Shifts each image by whole pixels and mirrors every second one; what comes in at the border is 0.
+
+    :param padding: at most this many pixels, in each direction
+    """
+
+    def __init__(self, padding: int = 4, flip: bool = True) -> None:
+        self.padding, self.flip = padding, flip
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        return torch.rand(n, 3, generator=generator)
+
+    def apply(self, images: Tensor, draws: Tensor) -> Tensor:
+        n, channels, height, width = images.shape
+        padded = F.pad(images, [self.padding] * 4)
+        top, left = (draws[:, :2] * (2 * self.padding + 1)).long().unbind(dim=1)
+        rows = top[:, None] + torch.arange(height, device=images.device)
+        columns = left[:, None] + torch.arange(width, device=images.device)
+        if self.flip:
+            columns = torch.where(draws[:, 2:] < 0.5, columns.flip(1), columns)
+        sample = torch.arange(n, device=images.device)[:, None, None]
+        moved = padded.permute(0, 2, 3, 1)[sample, rows[:, :, None], columns[:, None, :]]
+        return moved.permute(0, 3, 1, 2)
+
+
+class Normalize:
+    """Images [B, C, H, W] of bytes as numbers: each channel's mean taken off, in units of its standard deviation.
+
+    :param mean: of each channel, with `largest` counted as 1
+    :param largest: the value that stands for white
+    """
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float], largest: float = 255) -> None:
+        self.mean = torch.tensor(mean).view(-1, 1, 1) * largest
+        self.std = torch.tensor(std).view(-1, 1, 1) * largest
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return (images - self.mean.to(images.device)) / self.std.to(images.device)

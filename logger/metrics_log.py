@@ -1,0 +1,98 @@
+"""`metrics.jsonl`, one row a log point and one an epoch, without a clock; times go to `timing.jsonl`."""
+
+import json
+import math
+import os
+import zlib
+from pathlib import Path
+from typing import Any
+
+from utils.errors import UserError
+from utils.platform_files import sync_file, write_whole
+
+
+class MetricsLog:
+    """Appends rows to the logs of a run; without a folder the same object writes nothing.
+
+    A row of `metrics.jsonl` has the keys `kind`, `step`, `epoch`, `lr`, then the values by name.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._rows = None if folder is None else open(folder / "metrics.jsonl", "ab", buffering=0)
+        self._times = None if folder is None else open(folder / "timing.jsonl", "ab", buffering=0)
+        self._folder = folder
+        self._crc32 = 0
+
+    def write(self, row: dict[str, Any], timing: dict[str, Any]) -> None:
+        """Appends one row to each file, each with one system call."""
+        if self._rows is None or self._times is None:
+            return
+        line = _line(row)
+        self._rows.write(line)
+        self._crc32 = zlib.crc32(line, self._crc32)
+        self._times.write(_line({"kind": row["kind"], "step": row["step"], **timing}))
+
+    def position(self) -> dict[str, int]:
+        """How far the log reaches and its checksum; the bytes are on the disk when this returns."""
+        if self._rows is None:
+            return {"bytes": 0, "crc32": 0}
+        sync_file(self._rows.fileno())
+        return {"bytes": self._rows.seek(0, os.SEEK_END), "crc32": self._crc32}
+
+    def cut(self, position: dict[str, int], step: int) -> None:
+        """Takes the log back to where a checkpoint of that step was written; refuses a log that is not the checkpoint's."""
+        if self._rows is None or self._folder is None:
+            return
+        path = self._folder / "metrics.jsonl"
+        kept = path.read_bytes()[: position["bytes"]]
+        if len(kept) < position["bytes"] or zlib.crc32(kept) != position["crc32"]:
+            raise UserError(
+                f"{path}: rows that the checkpoint of step {step} counts on are missing or changed; "
+                "put the file back, or start a new run from the checkpoint's weights with -r CHECKPOINT -c CONFIG"
+            )
+        self._rows.truncate(position["bytes"])
+        self._crc32 = position["crc32"]
+        timing = self._folder / "timing.jsonl"
+        write_whole(timing, b"".join(row for row in timing.read_bytes().splitlines(True) if _belongs(row, step)))
+        if self._times is not None:
+            self._times.close()
+        self._times = open(timing, "ab", buffering=0)
+
+    def close(self) -> None:
+        """Closes the files."""
+        for file in (self._rows, self._times):
+            if file is not None:
+                file.close()
+
+
+def flatten(log: dict[str, Any]) -> dict[str, Any]:
+    """Flat names and plain values: nested dicts joined by '/', arrays by index, one-element tensors as numbers."""
+    flat: dict[str, Any] = {}
+    for key, value in log.items():
+        if isinstance(value, dict):
+            flat |= {f"{key}/{name}": item for name, item in flatten(value).items()}
+            continue
+        value = value.tolist() if hasattr(value, "tolist") else value
+        if isinstance(value, (list, tuple)):
+            flat |= flatten({f"{key}/{index}": item for index, item in enumerate(value)})
+        else:
+            flat[str(key)] = value
+    return flat
+
+
+def _line(row: dict[str, Any]) -> bytes:
+    plain = {key: _plain(value) for key, value in row.items()}
+    return (json.dumps(plain, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # "nan", "inf", "-inf": JSON has no such numbers
+    return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)
+
+
+def _belongs(row: bytes, step: int) -> bool:
+    try:
+        return json.loads(row)["step"] <= step
+    except (ValueError, KeyError, TypeError):
+        return False  # the torn last line of a killed run

@@ -1,0 +1,57 @@
+"""What is needed to know a run again: source, versions, machine, command, seed."""
+
+import json
+import platform
+import shlex
+import subprocess
+import sys
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from utils.platform_files import write_whole
+
+PACKAGES = ("torch", "torchvision", "numpy", "tensorboard", "timm", "torchmetrics")
+
+
+def write_run_record(path: Path, **facts: Any) -> None:
+    """Adds this start of the run to `run.json`: a list, one entry for the first start and each resume."""
+    starts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    starts.append(
+        {
+            "time": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "command": shlex.join([Path(sys.executable).name, *sys.argv]),
+            **facts,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "packages": _versions(),
+            "git": _git(),
+        }
+    )
+    write_whole(path, json.dumps(starts, indent=2, ensure_ascii=False).encode())
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _git() -> dict[str, str] | None:
+    """The commit and what differs from it in files that git tracks; None outside a git checkout."""
+    try:
+        commit = _run("git", "rev-parse", "HEAD").strip()
+        return {"commit": commit, "status": _run("git", "status", "--short"), "diff": _run("git", "diff", "HEAD")}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _run(*command: str) -> str:
+    folder = Path(__file__).parent
+    finished = subprocess.run(command, cwd=folder, capture_output=True, check=True, timeout=20)
+    return finished.stdout.decode(errors="replace")

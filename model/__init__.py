@@ -1,0 +1,1 @@
+"""What trains: models, losses, metrics, each by name."""

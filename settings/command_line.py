@@ -1,0 +1,115 @@
+"""The options of train.py and test.py, for click commands and for the argparse parsers of older scripts."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import click
+
+from settings.read_json import parse_value
+from utils.errors import ConfigError
+
+
+class CustomArgs(NamedTuple):
+    """An option of a project's own that sets one value of the config.
+
+    CustomArgs(["--lr", "--learning_rate"], type=float, target="optimizer;args;lr")
+    """
+
+    flags: Sequence[str]
+    type: Any
+    target: str | tuple[str, ...]
+
+
+STANDARD = (
+    (("-c", "--config"), {"help": "the config file (.json, .yaml)"}),
+    (
+        ("-r", "--resume"),
+        {"help": "go on with a run: its folder, or a checkpoint; with -c: a new run from its weights"},
+    ),
+    (("-d", "--device"), {"help": "cpu, mps, cuda, cuda:1, or GPU indices such as 0,1 (default: the best there is)"}),
+    (("-s", "--set"), {"help": "KEY.PATH=VALUE: set a value of the config; may be given again"}),
+    (("--run-id",), {"help": "the name of the run's folder (default: the time)"}),
+)
+
+
+def parse(parser: Any, options: Sequence[Any] = ()) -> dict[str, Any]:
+    """The values of all options, by name; None for those not given.
+
+    :param parser: a click command, an argparse parser, or arguments that are already parsed
+    """
+    if isinstance(parser, click.Command):
+        return _parse_click(parser, options)
+    if isinstance(parser, argparse.ArgumentParser):
+        return _parse_argparse(parser, options)
+    return dict(vars(parser)) if hasattr(parser, "__dict__") else parser._asdict()
+
+
+def modification(values: dict[str, Any], options: Sequence[Any]) -> dict[tuple[str, ...], tuple[Any, str]]:
+    """What the project's own options set: the value and the flag, by the key path of their target."""
+    changes = {}
+    for option in options:
+        value = values.get(option_name(option.flags))
+        if value is not None:
+            target = option.target.split(";") if isinstance(option.target, str) else option.target
+            changes[tuple(target)] = value, f"{option.flags[0]} {value}"
+    return changes
+
+
+def option_name(flags: Sequence[str]) -> str:
+    """The name under which an option's value is found: its first long flag's."""
+    long = next((flag for flag in flags if flag.startswith("--")), flags[0])
+    return long.lstrip("-").replace("-", "_")
+
+
+def _parse_click(command: click.Command, options: Sequence[Any]) -> dict[str, Any]:
+    taken = {flag for parameter in command.params for flag in parameter.opts}
+    for option in options:
+        if not taken.intersection(option.flags):
+            shown = option.target.replace(";", ".") if isinstance(option.target, str) else ".".join(option.target)
+            kind = _boolean if option.type is bool else option.type
+            command.params.append(
+                click.Option([*option.flags, option_name(option.flags)], type=kind, help=f"sets {shown}")
+            )
+            taken.update(option.flags)
+    for flags, keywords in STANDARD:
+        free = [flag for flag in flags if flag not in taken]
+        if flags[-1] in free:
+            command.params.append(click.Option(free, multiple=flags[-1] == "--set", **keywords))
+    command.callback = lambda **values: values
+    try:
+        values = command.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(1)
+    if not isinstance(values, dict):
+        sys.exit(values)  # --help has printed what it had to
+    return values
+
+
+def _parse_argparse(parser: argparse.ArgumentParser, options: Sequence[Any]) -> dict[str, Any]:
+    taken = set(parser._option_string_actions)
+    for option in options:
+        if not taken.intersection(option.flags):  # a parser may be used twice
+            kind = _boolean if option.type is bool else option.type
+            parser.add_argument(*option.flags, default=None, type=kind)
+            taken.update(option.flags)
+    for flags, keywords in STANDARD:
+        free = [flag for flag in flags if flag not in taken]
+        if flags[-1] in free:
+            action = "append" if flags[-1] == "--set" else "store"
+            parser.add_argument(*free, default=None, action=action, **keywords)
+    return dict(vars(parser.parse_args()))
+
+
+def _boolean(text: str) -> bool:
+    try:
+        value = parse_value(text.lower())
+    except ConfigError:
+        value = None
+    if not isinstance(value, bool):
+        raise ValueError(f"{text!r} is not true or false")
+    return value

@@ -1,0 +1,35 @@
+"""The sections of a config: which there are, and what the code adds to the arguments of each."""
+
+from typing import Any
+
+BUILT = ("arch", "data_loader", "valid_data_loader", "test_data_loader", "optimizer", "lr_scheduler")  # type, args
+NAMED = ("loss", "metrics")  # functions, or objects, that are called later
+REQUIRED = ("arch", "data_loader", "optimizer", "loss", "trainer")
+ROOT = {
+    "name": str,
+    "seed": int,
+    "n_gpu": int,
+    **dict.fromkeys(BUILT, dict),
+    "loss": str | dict,
+    "metrics": list,
+    "trainer": dict,
+    "extends": str | list,
+    "$schema": str,
+    "config_version": int,
+}
+GIVEN = {"optimizer": 1, "lr_scheduler": 1, "loss": 2, "metrics": 2}  # parameters; optimizer; output and target
+KEYS = {"lr_scheduler": {"interval": str, "monitor": str, "warmup": int}}  # beside type and args
+DEFAULTS: dict[str, Any] = {"seed": 0, "metrics": []}
+
+__all__ = ["BUILT", "DEFAULTS", "GIVEN", "KEYS", "NAMED", "REQUIRED", "ROOT", "kind_of"]
+
+
+def kind_of(section: str) -> Any:
+    """What a class named in that section must derive from."""
+    import torch
+
+    return {
+        "arch": torch.nn.Module,
+        "optimizer": torch.optim.Optimizer,
+        "lr_scheduler": torch.optim.lr_scheduler.LRScheduler,
+    }.get(section, object)

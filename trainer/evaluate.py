@@ -1,0 +1,44 @@
+"""The only evaluation loop: validation while training, and test.py."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+
+from base.plain_loader import as_portions
+from trainer.epoch_metrics import EpochMetrics
+from utils import dist
+from utils.device import to_device
+
+
+@torch.no_grad()
+def evaluate(
+    model: torch.nn.Module,
+    criterion: Any,
+    metrics: Sequence[Any],
+    data_loader: Any,
+    device: torch.device,
+    read_batch: Callable[[Any], tuple[Any, Any]],
+    autocast: AbstractContextManager | None = None,
+) -> dict[str, float]:
+    """The loss and the metrics of `model` over one pass of `data_loader`, exact over all samples.
+
+    Under torchrun each process evaluates its share; every rank must call it. Randomness and training mode of the model
+    are as before when it returns.
+
+    :param read_batch: a batch -> (what the model takes, what loss and metrics compare its output with)
+    """
+    model = dist.unwrap(model)
+    dist.share_buffers(model)
+    was_training = model.training
+    model.eval()
+    values = EpochMetrics(metrics, device)
+    for batch, n, _ in as_portions(data_loader).one_pass():
+        data, target = read_batch(to_device(batch, device))
+        with autocast or nullcontext():
+            output = model(data)
+            loss = criterion(output, target)
+        values.update(loss, output, target, n)
+    model.train(was_training)
+    return values.result()

@@ -1,0 +1,204 @@
+"""The training loop: `Trainer`."""
+
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any
+
+import torch
+from torch.nn.utils import clip_grad_norm_
+
+from base.base_trainer import BaseTrainer
+from base.plain_loader import as_portions
+from logger.progress import Progress
+from trainer.averaged_model import WeightAverage
+from trainer.epoch_metrics import EpochMetrics, metric_name
+from trainer.evaluate import evaluate
+from trainer.schedule import Schedule
+from utils import dist
+from utils.batch_order import Portion
+from utils.clock import Clock
+from utils.device import to_device
+from utils.errors import ConfigError
+from utils.seed import seed_generators
+
+
+class Trainer(BaseTrainer):
+    """Trains a model on batches of (data, target).
+
+    The whole of it, with what a subclass may override in capitals:
+
+        for epoch in epochs:                        # BaseTrainer.train
+            _TRAIN_EPOCH:
+                for step in epoch:
+                    _TRAIN_STEP(batches of the step)    # forward, backward, update; READ_BATCH takes a batch apart
+                    every log_step: a row of the log
+                _VALID_EPOCH
+            log, monitor, checkpoint of _STATEFUL       # BaseTrainer
+
+    :param lr_scheduler: a torch scheduler; `lr_scheduler.interval` in the config says what it counts
+    """
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        criterion: Any,
+        metric_ftns: Sequence[Any],
+        optimizer: torch.optim.Optimizer,
+        config: Any,
+        device: torch.device,
+        data_loader: Any,
+        valid_data_loader: Any = None,
+        lr_scheduler: Any = None,
+        len_epoch: int | None = None,
+    ) -> None:
+        super().__init__(model, criterion, metric_ftns, optimizer, config)
+        options = self.options
+        self.device = device
+        self.data_loader = as_portions(data_loader).to(device)
+        self.data_loader.seed = self.seed
+        self.valid_data_loader = (
+            valid_data_loader if valid_data_loader is None else as_portions(valid_data_loader).to(device)
+        )
+        self.do_validation = valid_data_loader is not None
+        self.lr_scheduler = lr_scheduler
+        section = config.get("lr_scheduler") or {}
+        self.schedule = Schedule(lr_scheduler, section.get("interval", "epoch"), section.get("monitor"))
+
+        # Every feature that is off is an object that does nothing, so that the loop asks no questions.
+        self.clock = make_clock(options, data_loader, len_epoch)
+        self.len_epoch, self.epochs = self.clock.len_epoch, self.clock.epochs
+        dtype = torch.float16 if options.amp == "float16" else torch.bfloat16
+        self.autocast = torch.autocast(device.type, dtype, enabled=options.amp not in ("off", False))
+        self.scaler = torch.amp.GradScaler(device.type, enabled=options.amp == "float16")
+        self.memory_format = torch.channels_last if options.channels_last else torch.preserve_format
+        self.max_norm = options.clip_grad_norm
+        self.ema = WeightAverage(model, options.ema_decay)
+        self.train_metrics = EpochMetrics(metric_ftns, device)
+        self.log_step = options.log_step or max(1, int((getattr(data_loader, "batch_size", None) or 1) ** 0.5))
+        self._batches: Any = None
+        self._check_monitors()
+
+    def _train_epoch(self, epoch: int) -> dict[str, Any]:
+        """Trains from where the run is to the end of the epoch, then validates."""
+        self.model.train()
+        if self.step == self.clock.epoch_end(epoch - 1):
+            self.train_metrics.reset()
+        end = self.clock.epoch_end(epoch)
+        title, start = f"epoch {epoch}/{self.epochs}", (epoch - 1) * self.len_epoch
+        with Progress(self.logger, title, end - start, self.step - start) as progress:
+            while self.step < end:
+                batches = self._next_batches()
+                seed_generators(self.seed, dist.rank(), "step", self.step)
+                self._train_step(batches)
+                self.step += 1
+                progress.advance()
+                if self.step % self.log_step == 0:
+                    progress.show(self._log_row(epoch, progress))
+                if self.step < end:  # the checkpoint of an epoch's last step comes after its validation
+                    self._save_within_epoch()
+        self._draw_inputs(batches[-1])
+        log = self.train_metrics.result()
+        if self.do_validation:
+            log |= {f"val_{name}": value for name, value in self._valid_epoch(epoch).items()}
+        self.schedule.after_epoch(log)
+        return log
+
+    def _train_step(self, batches: list[Portion]) -> None:
+        """One update from the batches of a step: the gradient is the mean over all their samples, on all processes."""
+        n_step = sum(n_total for _, _, n_total in batches)
+        for index, (batch, n, _) in enumerate(batches):
+            data, target = self.read_batch(to_device(batch, self.device, self.memory_format))
+            with dist.local_gradients(self.model, enabled=index < len(batches) - 1):
+                with self.autocast:
+                    output = self.model(data)
+                    loss = self.criterion(output, target)
+                self.scaler.scale(loss * (n * dist.world_size() / n_step)).backward()
+            self.train_metrics.update(loss, output, target, n)
+        self.scaler.unscale_(self.optimizer)
+        self._clip_gradient()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad()
+        self.ema.update()
+        self.schedule.after_step()
+
+    def _valid_epoch(self, epoch: int) -> dict[str, Any]:
+        """The loss and the metrics on the validation part."""
+        return evaluate(
+            self.ema.model,
+            self.criterion,
+            self.metric_ftns,
+            self.valid_data_loader,
+            self.device,
+            self.read_batch,
+            self.autocast,
+        )
+
+    @staticmethod
+    def read_batch(batch: Any) -> tuple[Any, Any]:
+        """What the model takes, and what loss and metrics compare its output with. Override it for other batches:
+
+        return batch["image"], batch["mask"]
+        """
+        data, target = batch
+        return data, target
+
+    def _stateful(self) -> dict[str, Any]:
+        return super()._stateful() | {"scaler": self.scaler, "ema": self.ema, "running": self.train_metrics}
+
+    def _next_batches(self) -> list[Portion]:
+        """The batches of the next step. The stream is entered once, where the run is, and then goes on."""
+        if self._batches is None:
+            self._batches = self.data_loader.portions(self.clock.next_batch(self.step))
+        return list(islice(self._batches, self.clock.group_size(self.step)))
+
+    def _clip_gradient(self) -> None:
+        if self.max_norm is not None:
+            clip_grad_norm_(self.model.parameters(), self.max_norm)
+
+    def _log_row(self, epoch: int, progress: Progress) -> dict[str, float]:
+        values = self.train_metrics.recent()
+        self._refuse_not_finite(values["loss"])
+        self._write_row("step", epoch, values, **progress.timing())
+        return values
+
+    def _draw_inputs(self, portion: Portion) -> None:
+        """At most 32 images of a batch, as the model gets them, stretched to the range of grey values."""
+        data, _ = self.read_batch(portion.batch)
+        if self.options.tensorboard and isinstance(data, torch.Tensor) and data.dim() == 4 and data.shape[1] in (1, 3):
+            images = data[:32].detach().float().cpu()
+            images = (images - images.min()) / (images.max() - images.min()).clamp(min=1e-9)
+            self.writer.set_step(self.step)
+            self.writer.add_images("input", images)
+
+    def _is_finished(self) -> bool:
+        return self.step >= self.clock.total_steps or self.monitor.should_stop
+
+    # -- what the log will have -------------------------------------------------------------------------------------
+
+    @classmethod
+    def log_names(cls, config: dict[str, Any]) -> list[str] | None:
+        """The names of a config's log, with validation; None where a subclass makes logs of its own."""
+        if cls._train_epoch is not Trainer._train_epoch or cls._valid_epoch is not Trainer._valid_epoch:
+            return None
+        metrics = [
+            metric if isinstance(metric, str) else str(metric.get("type")) for metric in config.get("metrics", [])
+        ]
+        return [f"{part}{name}" for part in ("", "val_") for name in ("loss", *metrics)]
+
+    def _check_monitors(self) -> None:
+        names = self.log_names({"metrics": [metric_name(metric) for metric in self.metric_ftns]})
+        judged = {("trainer", "monitor"): self.monitor.key if self.monitor.enabled else None}
+        judged["lr_scheduler", "monitor"] = self.schedule.monitor
+        for path, key in judged.items():
+            if names is not None and key is not None and key.startswith("val_") and not self.do_validation:
+                raise ConfigError(
+                    f"{self.config.where(*path)}: {'.'.join(path)}: {key!r}, but there is no validation data"
+                )
+
+
+def make_clock(options: Any, data_loader: Any, len_epoch: int | None = None) -> Clock:
+    """The clock of a run over this loader."""
+    return Clock.of(
+        len(data_loader), options.accumulation, len_epoch or options.len_epoch, options.epochs, options.max_steps
+    )

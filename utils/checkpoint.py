@@ -1,0 +1,107 @@
+"""One checkpoint file: plain data, written whole, checked before it is believed, loaded without running anything."""
+
+import os
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from utils.errors import ConfigError, UserError
+from utils.platform_files import sync_file, sync_folder, temporary_name
+
+FORMAT = 1
+PLAIN = (bool, int, float, str, bytes, complex, type(None), torch.dtype, torch.device, torch.Size)
+
+
+def to_plain(value: Any, path: str = "checkpoint") -> Any:
+    """The value as data that `torch.load(weights_only=True)` opens; raises UserError naming what is not.
+
+    NumPy numbers become Python numbers and NumPy arrays tensors; containers keep their kind.
+    """
+    if isinstance(value, torch.Tensor):
+        return value.detach()
+    if type(value) in PLAIN:
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
+        return torch.from_numpy(value.copy())
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, dict):
+        kind = OrderedDict if isinstance(value, OrderedDict) else dict
+        plain = kind((to_plain(key, path), to_plain(item, f"{path}.{key}")) for key, item in value.items())
+        if hasattr(value, "_metadata"):  # the versions of a module's layers
+            plain._metadata = value._metadata
+        return plain
+    if isinstance(value, (list, tuple, set)):
+        items = [to_plain(item, f"{path}[{index}]") for index, item in enumerate(value)]
+        return tuple(items) if isinstance(value, tuple) else set(items) if isinstance(value, set) else items
+    raise UserError(
+        f"{path}: a {type(value).__module__}.{type(value).__qualname__} cannot go into a checkpoint; "
+        "give numbers, strings, tensors, and lists or dicts of them"
+    )
+
+
+def write(state: dict[str, Any], path: Path) -> None:
+    """Writes a checkpoint so that any crash leaves the old file or the new one under `path`, never a part."""
+    temporary = temporary_name(path)
+    try:
+        with open(temporary, "wb") as handle:
+            torch.save(to_plain(state), handle)
+            handle.flush()
+            sync_file(handle.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The checkpoint at `path`, on the CPU; raises ConfigError with one line if it is damaged or none of ours."""
+    fault = _damage(path)
+    if fault:
+        raise ConfigError(f"{path}: {fault}")
+    try:
+        # weights_only is said aloud because an environment variable can change the default
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises half a dozen types for files that are not what they say
+        raise ConfigError(f"{path}: {_unreadable(error)}") from None
+    if not isinstance(state, dict) or "state_dict" not in state or "config" not in state:
+        raise ConfigError(f"{path}: a PyTorch file, but not a checkpoint of a training run")
+    if state.get("format", 0) != FORMAT:
+        raise ConfigError(f"{path}: checkpoint format {state.get('format')!r}; this version reads format {FORMAT}")
+    return state
+
+
+def step_of(path: Path) -> int:
+    """The step inside a checkpoint, without reading its tensors or checking its sums; -1 if it cannot be read."""
+    try:
+        return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["step"])
+    except Exception:  # whatever is wrong with the file, `read` says it
+        return -1
+
+
+def _damage(path: Path) -> str | None:
+    # torch.load does not verify the checksums that torch.save writes: one flipped bit would load silently
+    if not path.is_file():
+        return "no such file"
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+        return f"not a checkpoint, or a damaged one ({error})"
+    return f"damaged: the checksum of {broken} does not match" if broken else None
+
+
+def _unreadable(error: Exception) -> str:
+    if "weights_only" in str(error) or "Weights only" in str(error):
+        return (
+            "holds Python objects, which may run code and are not loaded; checkpoints of the old template do "
+            "(they pickle their ConfigParser): train anew, or save its weights as plain tensors"
+        )
+    return f"cannot be read ({str(error).splitlines()[0] if str(error) else type(error).__name__})"

@@ -1,0 +1,95 @@
+"""The checkpoints of one run: their names, their rotation, and which of them counts."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from utils import checkpoint
+from utils.errors import ConfigError
+from utils.platform_files import link_or_copy, sync_folder, temporary_name
+
+LAST, PREVIOUS, BEST = "checkpoint-last.pth", "checkpoint-previous.pth", "model_best.pth"
+EPOCH = re.compile(r"checkpoint-epoch(\d+)\.pth")
+
+
+class CheckpointFolder:
+    """Writes each checkpoint once, whole, and then gives it its names.
+
+    :param keep_last: how many `checkpoint-epochN.pth` stay (None: all)
+    """
+
+    def __init__(self, path: Path, keep_last: int | None = None) -> None:
+        self.path = path
+        self.keep_last = keep_last
+
+    def save(self, state: dict[str, Any], epoch: int | None = None, best: bool = False) -> Path:
+        """The state becomes `checkpoint-last.pth`, the one before stays as `checkpoint-previous.pth`.
+
+        :param epoch: also name it `checkpoint-epochN.pth`
+        :param best: also name it `model_best.pth`
+        """
+        last, fresh = self.path / LAST, self.path / "checkpoint-next.pth"
+        checkpoint.write(state, fresh)
+        if last.exists():
+            os.replace(last, self.path / PREVIOUS)
+        os.replace(fresh, last)
+        if epoch is not None:
+            link_or_copy(last, self.path / f"checkpoint-epoch{epoch}.pth")
+        if best:
+            link_or_copy(last, self.path / BEST)
+        sync_folder(self.path)
+        self._prune()
+        return last
+
+    def newest(self) -> Path | None:
+        """The good checkpoint with the highest step inside; None if there is no checkpoint at all.
+
+        Damaged files are passed over, with their names in `self.damaged`; if there are files and none is good,
+        raises ConfigError: a run is never silently begun anew.
+        """
+        self.damaged: list[str] = []
+        files = [path for path in self.path.glob("*.pth") if not path.name.startswith(".")]
+        for path in sorted(files, key=lambda path: (checkpoint.step_of(path), path.name == LAST), reverse=True):
+            try:
+                checkpoint.read(path)
+                return path
+            except ConfigError as error:
+                self.damaged += error.faults
+        if self.damaged:
+            raise ConfigError([f"{self.path}: none of the checkpoints is good", *self.damaged])
+        return None
+
+    def clean(self) -> None:
+        """Removes what a killed save left behind."""
+        for path in self.path.glob(temporary_name(self.path / "*").name):
+            path.unlink(missing_ok=True)
+
+    def _prune(self) -> None:
+        epochs = {int(match[1]): path for path in self.path.iterdir() if (match := EPOCH.fullmatch(path.name))}
+        for epoch in sorted(epochs)[: -self.keep_last if self.keep_last else 0]:
+            epochs[epoch].unlink()
+
+
+def locate(path: Path) -> tuple[Path, bool]:
+    """The checkpoint that `-r PATH` means, and whether its run goes on from it in place.
+
+    A run's folder means its newest good checkpoint. A file that is not the newest of its run, or that lies outside a
+    run's folder (ROOT/models/NAME/RUN), does not go on in place.
+    """
+    if not path.exists():
+        raise ConfigError(f"-r {path}: no such file or folder")
+    if path.is_dir():
+        newest = CheckpointFolder(path).newest()
+        if newest is None:
+            raise ConfigError(f"-r {path}: no checkpoint in this folder")
+        return newest, _is_run(path)
+    checkpoint.read(path)
+    if not _is_run(path.parent):
+        return path, False
+    newest = CheckpointFolder(path.parent).newest()
+    return path, newest is None or checkpoint.step_of(newest) == checkpoint.step_of(path)
+
+
+def _is_run(folder: Path) -> bool:
+    return folder.resolve().parents[1].name == "models" and (folder / LAST).exists()

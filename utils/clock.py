@@ -1,0 +1,49 @@
+"""The one clock of a run: everything about where it is follows from the number of its step."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Steps, batches and epochs of a run.
+
+    A step is one update attempt from a group of `accumulation` batches; an epoch is `len_epoch` steps. Unless the data
+    runs on across epochs (`continuous`), an epoch is one pass and the last group of a pass may be short.
+    """
+
+    per_pass: int  # batches
+    accumulation: int
+    len_epoch: int  # steps
+    total_steps: int
+    continuous: bool
+
+    @classmethod
+    def of(
+        cls, per_pass: int, accumulation: int, len_epoch: int | None, epochs: int | None, max_steps: int | None
+    ) -> "Clock":
+        """The clock of a run over `per_pass` batches a pass that ends after `epochs` or `max_steps`, whichever is first."""
+        continuous = len_epoch is not None or max_steps is not None
+        len_epoch = len_epoch or math.ceil(per_pass / accumulation)
+        limits = [limit for limit in (epochs and epochs * len_epoch, max_steps) if limit is not None]
+        return cls(per_pass, accumulation, len_epoch, min(limits), continuous)
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs the run has; the last may be short."""
+        return math.ceil(self.total_steps / self.len_epoch)
+
+    def epoch_end(self, epoch: int) -> int:
+        """The step count at which epoch `epoch` (from 1) is over."""
+        return min(epoch * self.len_epoch, self.total_steps)
+
+    def next_batch(self, step: int) -> int:
+        """The number, in the stream, of the first batch of the step after `step` steps."""
+        if self.continuous:
+            return step * self.accumulation
+        epoch, in_epoch = divmod(step, self.len_epoch)
+        return epoch * self.per_pass + in_epoch * self.accumulation
+
+    def group_size(self, step: int) -> int:
+        """How many batches that step has."""
+        return self.next_batch(step + 1) - self.next_batch(step)

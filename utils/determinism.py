@@ -1,0 +1,59 @@
+"""Threads and algorithms: what must be fixed so that the same step gives the same bits."""
+
+import os
+import re
+import warnings
+from typing import Any
+
+from utils import dist
+
+NONDETERMINISTIC = re.compile(r"(\S+) does not have a deterministic implementation")
+_operations: set[str] = set()
+
+
+def fix_threads(threads: int | str) -> int:
+    """Computes with that many threads, and says how many.
+
+    "auto" is half of the cores this process may use: loader workers and other people's jobs want the rest.
+    """
+    import torch
+
+    if threads == "auto":
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        threads = max(1, cores // 2 // dist.local_world_size())
+    torch.set_num_threads(int(threads))
+    return int(threads)
+
+
+def fix_algorithms(deterministic: bool) -> None:
+    """Deterministic algorithms where they exist; the first use of one that does not is warned of, by name."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when CUDA starts
+    import torch
+
+    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # it only guards against reading unset memory
+    torch.backends.cudnn.benchmark = False
+    if deterministic and not getattr(warnings.showwarning, "watches", False):
+        warnings.showwarning = _watch(warnings.showwarning)
+
+
+def nondeterministic_operations() -> list[str]:
+    """The operations without a deterministic form that have run so far."""
+    return sorted(_operations)
+
+
+def _watch(show: Any) -> Any:
+    def watch(message: Any, *arguments: Any, **keywords: Any) -> None:
+        match = NONDETERMINISTIC.match(str(message))
+        if match is None:
+            show(message, *arguments, **keywords)
+        elif match[1] not in _operations:
+            import logging
+
+            _operations.add(match[1])
+            logging.getLogger("trainer").warning(
+                "%s has no deterministic form: a resumed run will not be bit for bit the same", match[1]
+            )
+
+    watch.watches = True  # type: ignore[attr-defined]
+    return watch

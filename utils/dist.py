@@ -1,0 +1,119 @@
+"""Several processes under torchrun, or one: the same calls, and with one process each of them does nothing.
+
+Rank and world size are read from torchrun's environment, so asking for them needs no torch.
+"""
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import torch
+
+
+def world_size() -> int:
+    """How many processes train together."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def rank() -> int:
+    """The number of this process, from 0."""
+    return int(os.environ.get("RANK", 0)) if world_size() > 1 else 0
+
+
+def local_rank() -> int:
+    """The number of this process on its machine, from 0."""
+    return int(os.environ.get("LOCAL_RANK", 0)) if world_size() > 1 else 0
+
+
+def local_world_size() -> int:
+    """How many of the processes share this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if world_size() > 1 else 1
+
+
+def is_main() -> bool:
+    """Whether this process writes files and speaks to the user."""
+    return rank() == 0
+
+
+def start(device: "torch.device") -> None:
+    """Joins the process group: NCCL on CUDA, gloo elsewhere."""
+    import torch.distributed as group
+
+    if world_size() > 1 and not group.is_initialized():
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        group.init_process_group(backend, timeout=timedelta(minutes=30))
+
+
+def stop() -> None:
+    """Leaves the process group."""
+    import torch.distributed as group
+
+    if world_size() > 1 and group.is_initialized():
+        group.destroy_process_group()
+
+
+def sum_over_ranks(values: "torch.Tensor") -> "torch.Tensor":
+    """The element-wise sum of every rank's `values`; every rank must call it."""
+    import torch.distributed as group
+
+    if world_size() > 1:
+        values = values.clone()
+        group.all_reduce(values)
+    return values
+
+
+def from_main(value: Any) -> Any:
+    """The main process's `value`, on every rank; every rank must call it."""
+    import torch.distributed as group
+
+    if world_size() == 1:
+        return value
+    box = [value]
+    group.broadcast_object_list(box, src=0)
+    return box[0]
+
+
+def gather(values: "torch.Tensor") -> list["torch.Tensor"]:
+    """Every rank's `values` in the order of ranks; every rank must call it."""
+    import torch
+    import torch.distributed as group
+
+    if world_size() == 1:
+        return [values]
+    gathered = [torch.empty_like(values) for _ in range(world_size())]
+    group.all_gather(gathered, values)
+    return gathered
+
+
+def share_buffers(model: "torch.nn.Module") -> None:
+    """Gives every rank the main process's buffers (batch-norm statistics); every rank must call it."""
+    import torch.distributed as group
+
+    if world_size() > 1:
+        for buffer in model.buffers():
+            group.broadcast(buffer, src=0)
+
+
+def wrap(model: "torch.nn.Module", device: "torch.device") -> "torch.nn.Module":
+    """The model whose backward averages gradients over ranks; with one process the model itself."""
+    from torch.nn.parallel import DistributedDataParallel
+
+    if world_size() == 1:
+        return model
+    return DistributedDataParallel(model, device_ids=[device] if device.type == "cuda" else None)
+
+
+def unwrap(model: "torch.nn.Module") -> "torch.nn.Module":
+    """The model inside `DistributedDataParallel` or `DataParallel`, else the model itself."""
+    from torch.nn.parallel import DataParallel, DistributedDataParallel
+
+    return model.module if isinstance(model, DistributedDataParallel | DataParallel) else model
+
+
+def local_gradients(model: "torch.nn.Module", enabled: bool) -> AbstractContextManager:
+    """A context in which backward leaves gradients unshared, for all but the last batch of a step."""
+    from torch.nn.parallel import DistributedDataParallel
+
+    return model.no_sync() if enabled and isinstance(model, DistributedDataParallel) else nullcontext()

@@ -1,0 +1,88 @@
+"""The loss and the metrics of one epoch or one evaluation, each weighted by the samples it was computed from."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from utils import dist
+from utils.metric_tracker import MetricTracker
+
+
+class EpochMetrics:
+    """Exact values over all samples seen, on all processes.
+
+    A metric is a function (output, target) -> number or 0-d tensor, the mean over the batch; or, for what is no mean
+    over samples (F1, AUROC), an object with `update(output, target)`, `compute()` and `reset()`, as in torchmetrics.
+    """
+
+    def __init__(self, metrics: Sequence[Any], device: torch.device) -> None:
+        self.functions = {metric.__name__: metric for metric in metrics if not hasattr(metric, "compute")}
+        # copies: training and validation each count for themselves
+        self.objects = {metric_name(metric): copy.deepcopy(metric) for metric in metrics if hasattr(metric, "compute")}
+        for metric in self.objects.values():
+            if isinstance(metric, torch.nn.Module):
+                metric.to(device)
+            if hasattr(metric, "persistent"):
+                metric.persistent(True)  # torchmetrics leaves its state out of state_dict otherwise
+        self.means = MetricTracker("loss", *self.functions)
+        self.device = device
+
+    @torch.no_grad()
+    def update(self, loss: Any, output: Any, target: Any, n: int) -> None:
+        """Adds a batch of `n` samples; waits for nothing."""
+        if n == 0:
+            return  # a borrowed batch
+        self.means.update("loss", loss, n)
+        for name, function in self.functions.items():
+            self.means.update(name, function(output, target), n)
+        for metric in self.objects.values():
+            metric.update(output, target)
+
+    def reset(self) -> None:
+        """Begins anew."""
+        self.means.reset()
+        for metric in self.objects.values():
+            metric.reset()
+
+    def result(self) -> dict[str, float]:
+        """The values over all samples so far; every rank must call it."""
+        return self.means.over_ranks(self.device).result() | {
+            name: float(metric.compute()) for name, metric in self.objects.items()
+        }
+
+    def recent(self) -> dict[str, float]:
+        """The means over the samples since this was last asked; every rank must call it."""
+        return self.means.recent(self.device)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint holds of it; every rank must call it."""
+        sums = [share.tolist() for share in dist.gather(self.means.sums(self.device))]
+        return {"sums": sums, "objects": {name: _state(metric) for name, metric in self.objects.items()}}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from a checkpoint; at another number of processes the first one takes all sums."""
+        shares = torch.tensor(state["sums"], dtype=torch.float64)
+        if len(shares) == dist.world_size():
+            self.means.load_sums(shares[dist.rank()])
+        else:
+            self.means.load_sums(shares.sum(0) if dist.is_main() else torch.zeros_like(shares[0]))
+        for name, metric in self.objects.items():
+            _load(metric, state["objects"][name])
+
+
+def metric_name(metric: Any) -> str:
+    """Under which name a metric stands in the log."""
+    return getattr(metric, "__name__", type(metric).__name__)
+
+
+def _state(metric: Any) -> Any:
+    return metric.state_dict() if hasattr(metric, "state_dict") else copy.deepcopy(vars(metric))
+
+
+def _load(metric: Any, state: Any) -> None:
+    if hasattr(metric, "load_state_dict"):
+        metric.load_state_dict(state)
+    else:
+        vars(metric).update(state)

@@ -1,0 +1,59 @@
+"""What Linux, macOS and Windows do differently with files, in one place."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+
+def sync_file(descriptor: int) -> None:
+    """Returns when the file's bytes are on the disk itself."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)  # fsync on macOS stops at the drive's cache
+    else:
+        os.fsync(descriptor)
+
+
+def sync_folder(folder: Path) -> None:
+    """Returns when renames in the folder are on the disk; Windows offers no such call."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Gives a file a second name: a hard link, or a copy where the file system has none."""
+    temporary = temporary_name(target)
+    temporary.unlink(missing_ok=True)
+    try:
+        os.link(source, temporary)
+    except OSError:
+        shutil.copyfile(source, temporary)
+        with open(temporary, "rb+") as handle:
+            sync_file(handle.fileno())
+    if target.exists() and target.samefile(temporary):
+        temporary.unlink()  # renaming one link of a file over another does nothing and keeps both
+    else:
+        os.replace(temporary, target)
+
+
+def temporary_name(path: Path) -> Path:
+    """The name in the same folder under which a file is written before it gets its own."""
+    return path.with_name(f".tmp-{path.name}")
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Writes a file so that any crash leaves the old one or the new one, never a part."""
+    temporary = temporary_name(path)
+    with open(temporary, "wb") as handle:
+        handle.write(data)
+        handle.flush()
+        sync_file(handle.fileno())
+    os.replace(temporary, path)
+    sync_folder(path.parent)
