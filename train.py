@@ -26,10 +26,10 @@ def main(config: ConfigParser) -> dict:
     import model.metric as module_metric
     import model.model as module_arch
     import trainer as module_trainer
-    from trainer.schedule import make_scheduler
     from trainer.trainer import make_clock
     from utils import dist
     from utils.device import prepare_device
+    from utils.schedule import make_scheduler
     from utils.seed import seed_generators
 
     module_losses = (module_loss, torch.nn.functional, torch.nn)

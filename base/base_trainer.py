@@ -14,7 +14,7 @@ from logger.metrics_log import MetricsLog, flatten
 from logger.run_record import write_run_record
 from settings.names import closest, suggestion
 from utils import checkpoint, dist
-from utils.checkpoint_folder import CheckpointFolder
+from utils.checkpoint_folder import LAST, CheckpointFolder
 from utils.determinism import fix_algorithms, fix_threads
 from utils.device import prepare_device
 from utils.errors import ConfigError, UserError
@@ -125,8 +125,8 @@ class BaseTrainer(ABC):
     def _refuse_not_finite(self, loss: Any) -> None:
         if isinstance(loss, float) and not isfinite(loss):
             raise UserError(
-                f"the loss is {loss} at step {self.step}; nothing of it was saved. A lower learning rate, "
-                f"trainer.clip_grad_norm or cleaner data may help. Last good checkpoint: {self.config.save_dir}/checkpoint-last.pth"
+                f"the loss is {loss} at step {self.step}. Try a lower rate, trainer.clip_grad_norm or cleaner "
+                f"data. The last good checkpoint: {self.config.save_dir / LAST}"
             )
 
     def _monitor_is_missing(self, values: dict[str, Any]) -> None:
@@ -165,7 +165,7 @@ class BaseTrainer(ABC):
         if not self.config.in_place:
             self._save()
             if dist.is_main():
-                checkpoint.read(folder / "checkpoint-last.pth")
+                checkpoint.read(folder / LAST)
         if self._is_finished():
             self.logger.info("The run is finished, at step %d. To train on: -s trainer.epochs=...", self.step)
 
@@ -181,9 +181,7 @@ class BaseTrainer(ABC):
         """Saves the state after an epoch."""
         named = epoch if epoch % self.save_period == 0 else None
         self._save(named, save_best)
-        self.logger.info(
-            "Saved %s%s", self.config.save_dir / "checkpoint-last.pth", " (best so far)" if save_best else ""
-        )
+        self.logger.info("Saved %s%s", self.config.save_dir / LAST, " (best so far)" if save_best else "")
 
     def _save_within_epoch(self) -> None:
         """Saves between two steps if it is time to."""

@@ -37,7 +37,7 @@ def read_mnist(data_dir: str | Path, training: bool, name: str = "MNIST") -> tup
 
 
 def read_cifar10(data_dir: str | Path, training: bool) -> tuple[Tensor, Tensor]:
-    """CIFAR-10 in its binary version from `data_dir/cifar-10-batches-bin`: images uint8 [n, 3, 32, 32], classes int64 [n]."""
+    """CIFAR-10, from `data_dir/cifar-10-batches-bin`: images uint8 [n, 3, 32, 32], classes int64 [n]."""
     folder = Path(data_dir) / "cifar-10-batches-bin"
     names = [f"data_batch_{number}.bin" for number in range(1, 6)] if training else ["test_batch.bin"]
 
@@ -59,10 +59,8 @@ def read_cifar10(data_dir: str | Path, training: bool) -> tuple[Tensor, Tensor]:
 
 def read_idx(path: Path, dimensions: int) -> Tensor:
     """The array of bytes in an idx file (LeCun, Cortes, Burges), plain or compressed: uint8."""
-    if path.exists():
-        content = path.read_bytes()
-    else:
-        content = gzip.decompress(path.with_name(path.name + ".gz").read_bytes())
+    compressed = path.with_name(f"{path.name}.gz")
+    content = path.read_bytes() if path.exists() else gzip.decompress(compressed.read_bytes())
     header = 4 + 4 * dimensions
     if content[:4] != bytes([0, 0, 8, dimensions]) or len(content) < header:
         raise ConfigError(f"{path}: not an idx file of bytes with {dimensions} dimensions")

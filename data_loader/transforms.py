@@ -1,6 +1,6 @@
 """Augmentations of whole batches with one draw a sample.
 
-Each has `draw(n, generator)`, the random numbers of n samples from 0 to 1, one row a sample, and `apply(images, draws)`.
+Each has `draw(n, generator)`, the random numbers of n samples, one row each, and `apply(images, draws)`.
 They work on images [B, C, H, W] whose background is 0, so before normalisation.
 """
 
@@ -50,7 +50,7 @@ class RandomCropFlip:
         return torch.rand(n, 3, generator=generator)
 
     def apply(self, images: Tensor, draws: Tensor) -> Tensor:
-        n, channels, height, width = images.shape
+        n, _, height, width = images.shape
         padded = F.pad(images, [self.padding] * 4)
         top, left = (draws[:, :2] * (2 * self.padding + 1)).long().unbind(dim=1)
         rows = top[:, None] + torch.arange(height, device=images.device)

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import zlib
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,9 @@ class MetricsLog:
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self._rows = None if folder is None else open(folder / "metrics.jsonl", "ab", buffering=0)
-        self._times = None if folder is None else open(folder / "timing.jsonl", "ab", buffering=0)
         self._folder = folder
+        self._rows = None if folder is None else _appending(folder / "metrics.jsonl")
+        self._times = None if folder is None else _appending(folder / "timing.jsonl")
         self._crc32 = 0
 
     def write(self, row: dict[str, Any], timing: dict[str, Any]) -> None:
@@ -40,7 +41,7 @@ class MetricsLog:
         return {"bytes": self._rows.seek(0, os.SEEK_END), "crc32": self._crc32}
 
     def cut(self, position: dict[str, int], step: int) -> None:
-        """Takes the log back to where a checkpoint of that step was written; refuses a log that is not the checkpoint's."""
+        """Takes the log back to where a checkpoint of that step was written; refuses a log that is not its own."""
         if self._rows is None or self._folder is None:
             return
         path = self._folder / "metrics.jsonl"
@@ -56,13 +57,17 @@ class MetricsLog:
         write_whole(timing, b"".join(row for row in timing.read_bytes().splitlines(True) if _belongs(row, step)))
         if self._times is not None:
             self._times.close()
-        self._times = open(timing, "ab", buffering=0)
+        self._times = _appending(timing)
 
     def close(self) -> None:
         """Closes the files."""
         for file in (self._rows, self._times):
             if file is not None:
                 file.close()
+
+
+def _appending(path: Path) -> FileIO:
+    return open(path, "ab", buffering=0)
 
 
 def flatten(log: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Losses of (output, target) that a config can name; those of `torch.nn.functional` and `torch.nn` need no line here."""
+"""Losses of (output, target) that a config can name; those of `torch.nn.functional` and `torch.nn` need none here."""
 
 import torch.nn.functional as F
 from torch import Tensor

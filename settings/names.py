@@ -35,10 +35,10 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 def distance(first: str, second: str) -> int:
     """How many letters must be put in, left out, changed, or swapped with a neighbour (optimal string alignment)."""
-    before: list[int] = []
+    last: list[int] = []
     row = list(range(len(second) + 1))
     for i, a in enumerate(first, 1):
-        before, last, row = (last if i > 1 else []), row, [i]
+        before, last, row = last, row, [i]
         for j, b in enumerate(second, 1):
             cost = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (a != b))
             if i > 1 and j > 1 and a == second[j - 2] and first[i - 2] == b:

@@ -6,7 +6,7 @@ key twice, NaN, an object nested too deep to print.
 
 import re
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]
-from json.scanner import NUMBER_RE  # type: ignore[attr-defined]
+from json.scanner import NUMBER_RE
 from typing import Any, NoReturn
 
 from settings.document import Document, KeyPath

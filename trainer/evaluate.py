@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from base.plain_loader import as_portions
-from trainer.epoch_metrics import EpochMetrics
 from utils import dist
 from utils.device import to_device
+from utils.epoch_metrics import EpochMetrics
+from utils.plain_loader import as_portions
 
 
 @torch.no_grad()

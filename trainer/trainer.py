@@ -8,18 +8,19 @@ import torch
 from torch.nn.utils import clip_grad_norm_
 
 from base.base_trainer import BaseTrainer
-from base.plain_loader import as_portions
 from logger.progress import Progress
-from trainer.averaged_model import WeightAverage
-from trainer.epoch_metrics import EpochMetrics, metric_name
 from trainer.evaluate import evaluate
-from trainer.schedule import Schedule
 from utils import dist
 from utils.batch_order import Portion
 from utils.clock import Clock
 from utils.device import to_device
+from utils.epoch_metrics import EpochMetrics, metric_name
 from utils.errors import ConfigError
+from utils.plain_loader import as_portions
+from utils.precision import autocast, gradient_scaler
+from utils.schedule import Schedule
 from utils.seed import seed_generators
+from utils.weight_average import WeightAverage
 
 
 class Trainer(BaseTrainer):
@@ -67,9 +68,8 @@ class Trainer(BaseTrainer):
         # Every feature that is off is an object that does nothing, so that the loop asks no questions.
         self.clock = make_clock(options, data_loader, len_epoch)
         self.len_epoch, self.epochs = self.clock.len_epoch, self.clock.epochs
-        dtype = torch.float16 if options.amp == "float16" else torch.bfloat16
-        self.autocast = torch.autocast(device.type, dtype, enabled=options.amp not in ("off", False))
-        self.scaler = torch.amp.GradScaler(device.type, enabled=options.amp == "float16")
+        self.autocast = autocast(options.amp, device)
+        self.scaler = gradient_scaler(options.amp, device)
         self.memory_format = torch.channels_last if options.channels_last else torch.preserve_format
         self.max_norm = options.clip_grad_norm
         self.ema = WeightAverage(model, options.ema_decay)

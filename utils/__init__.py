@@ -1,4 +1,7 @@
-"""One mechanism a file. The old template's names (`from utils import MetricTracker`) come from `utils.util`, when asked for."""
+"""One mechanism a file.
+
+The old template's names (`from utils import MetricTracker`) come from `utils.util`, when they are asked for.
+"""
 
 from importlib import import_module
 from importlib.util import find_spec

@@ -18,6 +18,11 @@ class Place(NamedTuple):
     indices: Tensor  # int64 [samples of the whole batch]
     mine: slice  # this rank's share of them
 
+    @property
+    def mine_or_one(self) -> slice:
+        """This rank's share, or one borrowed sample where it is empty."""
+        return self.mine if self.mine.stop > self.mine.start else slice(0, 1)
+
 
 class Portion(NamedTuple):
     """A rank's portion of a batch: what to compute with, and how many samples it and the whole batch have.

@@ -33,7 +33,7 @@ def to_plain(value: Any, path: str = "checkpoint") -> Any:
         return str(value)
     if isinstance(value, dict):
         kind = OrderedDict if isinstance(value, OrderedDict) else dict
-        plain = kind((to_plain(key, path), to_plain(item, f"{path}.{key}")) for key, item in value.items())
+        plain: Any = kind((to_plain(key, path), to_plain(item, f"{path}.{key}")) for key, item in value.items())
         if hasattr(value, "_metadata"):  # the versions of a module's layers
             plain._metadata = value._metadata
         return plain

@@ -71,14 +71,19 @@ class CheckpointFolder:
             epochs[epoch].unlink()
 
 
-def locate(path: Path) -> tuple[Path, bool]:
+def locate(path: Path, best: bool = False) -> tuple[Path, bool]:
     """The checkpoint that `-r PATH` means, and whether its run goes on from it in place.
 
     A run's folder means its newest good checkpoint. A file that is not the newest of its run, or that lies outside a
     run's folder (ROOT/models/NAME/RUN), does not go on in place.
+
+    :param best: a folder means its `model_best.pth`, where there is one
     """
     if not path.exists():
         raise ConfigError(f"-r {path}: no such file or folder")
+    if best and (path / BEST).exists():
+        checkpoint.read(path / BEST)
+        return path / BEST, False
     if path.is_dir():
         newest = CheckpointFolder(path).newest()
         if newest is None:

@@ -22,7 +22,7 @@ class Clock:
     def of(
         cls, per_pass: int, accumulation: int, len_epoch: int | None, epochs: int | None, max_steps: int | None
     ) -> "Clock":
-        """The clock of a run over `per_pass` batches a pass that ends after `epochs` or `max_steps`, whichever is first."""
+        """The clock of a run over `per_pass` batches a pass that ends with its last epoch or with `max_steps`."""
         continuous = len_epoch is not None or max_steps is not None
         len_epoch = len_epoch or math.ceil(per_pass / accumulation)
         limits = [limit for limit in (epochs and epochs * len_epoch, max_steps) if limit is not None]

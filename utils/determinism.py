@@ -31,7 +31,8 @@ def fix_algorithms(deterministic: bool) -> None:
     import torch
 
     torch.use_deterministic_algorithms(deterministic, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # it only guards against reading unset memory
+    # it guards against reading unset memory, at the price of a write
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     if deterministic and not getattr(warnings.showwarning, "watches", False):
         warnings.showwarning = _watch(warnings.showwarning)

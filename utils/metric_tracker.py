@@ -56,7 +56,7 @@ class MetricTracker:
 
     def sums(self, device: torch.device) -> torch.Tensor:
         """Totals and counts, and both as they were at the last `recent`, as one tensor: float64 [4, names]."""
-        rows = [self._totals, self._counts, self._marked_totals, self._marked_counts]
+        rows: list[dict[str, Any]] = [self._totals, self._counts, self._marked_totals, self._marked_counts]
         precision = torch.float32 if device.type == "mps" else torch.float64
         cells = [
             torch.as_tensor(row.get(key, 0.0), dtype=precision, device=device) for row in rows for key in self._totals

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 
-from base.base_data_loader import BaseDataLoader
 from utils import dist
 from utils.batch_order import Portion, share
 from utils.device import count_samples, map_tensors
@@ -69,4 +68,4 @@ class PlainLoader:
 
 def as_portions(loader: Any) -> Any:
     """The loader itself if its batches have numbers, else a `PlainLoader` around it."""
-    return loader if isinstance(loader, BaseDataLoader) else PlainLoader(loader)
+    return loader if hasattr(loader, "portions") else PlainLoader(loader)

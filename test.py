@@ -1,0 +1,98 @@
+"""Evaluates a checkpoint on the test part.
+
+python test.py -r saved/models/Digits/RUN               the best checkpoint of a run
+python test.py -r saved/models/Digits/RUN/checkpoint-epoch10.pth
+"""
+
+import copy
+import json
+from typing import Any
+
+import click
+
+from parse_config import ConfigParser
+from settings.lookup import arguments_of, find
+from utils.errors import ConfigError
+
+
+def main(config: ConfigParser) -> dict[str, float]:
+    """Evaluates the checkpoint on the test part; prints the numbers, writes them to test.json, and returns them."""
+    import torch
+
+    import data_loader.data_loaders as module_data
+    import model.loss as module_loss
+    import model.metric as module_metric
+    import model.model as module_arch
+    import trainer as module_trainer
+    from trainer.evaluate import evaluate
+    from utils import checkpoint, dist
+    from utils.determinism import fix_algorithms, fix_threads
+    from utils.device import prepare_device
+    from utils.platform_files import write_whole
+    from utils.precision import autocast
+
+    if config.resume is None:
+        raise ConfigError("no checkpoint: add -r RUN, a run's folder or one of its checkpoints")
+    set_test_section(config, module_data)
+    module_losses = (module_loss, torch.nn.functional, torch.nn)
+    module_metrics = (module_metric, *module_losses[1:])
+    config.check(
+        data_loader=module_data,
+        test_data_loader=module_data,
+        arch=module_arch,
+        loss=module_losses,
+        metrics=module_metrics,
+        trainer=module_trainer,
+    )
+    logger = config.get_logger("test")
+    Trainer = config.trainer_class(module_trainer)
+    options = Trainer.Options.of(config["trainer"])
+
+    # device
+    fix_threads(options.threads)
+    fix_algorithms(options.deterministic)
+    device, _ = prepare_device(config.get("n_gpu"), config.device)
+    dist.start(device)
+
+    # data
+    data_loader = config.init_obj("test_data_loader", module_data)
+
+    # model
+    state = checkpoint.read(config.resume)
+    model = config.init_obj("arch", module_arch).to(device)
+    model.load_state_dict(state.get("ema", state["state_dict"]))
+
+    # loss and metrics
+    criterion = config.init_callables("loss", module_losses)[0]
+    metrics = config.init_callables("metrics", module_metrics)
+
+    precision = autocast(options.amp, device)
+    values = evaluate(model, criterion, metrics, data_loader, device, Trainer.read_batch, precision)
+    n_samples = len(data_loader.sampler)
+    result = {"checkpoint": config.resume.name, "step": state["step"], "n_samples": n_samples, "metrics": values}
+    logger.info("%s, step %d, %d samples", config.resume, state["step"], n_samples)
+    for name, value in values.items():
+        logger.info("    %-15s: %.6g", name, value)
+    if dist.is_main():
+        write_whole(config.resume.parent / "test.json", json.dumps(result, indent=4).encode())
+    return values
+
+
+def set_test_section(config: ConfigParser, module: Any) -> None:
+    """Without a section `test_data_loader`, data_loader's with `training` false, all of it, and in order."""
+    if "test_data_loader" in config or "data_loader" not in config:
+        return
+    section = copy.deepcopy(config["data_loader"])
+    taken = arguments_of(find(section.get("type"), [module])).annotations
+    if "training" not in taken:
+        raise ConfigError(
+            f"{config.where('data_loader', 'type')}: data_loader.type: {section['type']} has no argument 'training' "
+            "to make the test part with; add a section test_data_loader"
+        )
+    args = {"training": False, "shuffle": False, "validation_split": 0.0, "drop_last": False}
+    section["args"] = section.get("args", {}) | {key: value for key, value in args.items() if key in taken}
+    config.config["test_data_loader"] = section
+
+
+if __name__ == "__main__":
+    main(ConfigParser.from_args(click.Command("test", help=__doc__), best=True))

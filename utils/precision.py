@@ -1,0 +1,14 @@
+"""Mixed precision: what `trainer.amp` turns on; off, the same objects do nothing."""
+
+import torch
+
+
+def autocast(amp: str | bool, device: torch.device) -> torch.autocast:
+    """The context in which a model computes in half precision where that is safe."""
+    dtype = torch.float16 if amp == "float16" else torch.bfloat16
+    return torch.autocast(device.type, dtype, enabled=amp not in ("off", False))
+
+
+def gradient_scaler(amp: str | bool, device: torch.device) -> torch.amp.GradScaler:
+    """Keeps small gradients from vanishing in float16 (Micikevicius et al. 2018, section 3.2)."""
+    return torch.amp.GradScaler(device.type, enabled=amp == "float16")

@@ -1,0 +1,82 @@
+"""Samples of any map-style dataset whose randomness has an address, loaded by worker processes or by this one."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset, Subset
+
+from utils.batch_order import Place
+from utils.seed import derive_seed, seed_generators
+
+
+def loader_of_places(loader: DataLoader, seed_all: bool) -> "DataLoader":
+    """A DataLoader that works as `loader` does, over the places that are put in its `batch_sampler.order`."""
+    seeded = SeededMany if _makes_many(loader.dataset) else Seeded
+    return DataLoader(
+        seeded(loader.dataset, seed_all),
+        batch_sampler=Addresses(),
+        num_workers=loader.num_workers,
+        collate_fn=loader.collate_fn,
+        pin_memory=loader.pin_memory,
+        timeout=loader.timeout,
+        worker_init_fn=loader.worker_init_fn,
+        multiprocessing_context=loader.multiprocessing_context,
+        generator=torch.Generator(),  # else torch draws from the global one
+        prefetch_factor=loader.prefetch_factor if loader.num_workers else None,
+        persistent_workers=loader.persistent_workers,
+    )
+
+
+class Addresses:
+    """A batch sampler that sends each sample's address, (seed of its pass, index), to where it is loaded."""
+
+    order: Iterable[Place] = ()
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        for place in self.order:
+            yield [(place.seed, index) for index in place.indices[place.mine_or_one].tolist()]
+
+
+class Seeded(Dataset):
+    """The samples of `dataset`, each made with the generators set from its address."""
+
+    def __init__(self, dataset: Any, seed_all: bool) -> None:
+        self.dataset = dataset
+        self.seed: Callable[..., Any] = seed_generators if seed_all else _seed_torch
+
+    def __getitem__(self, address: tuple[int, int]) -> Any:
+        self.seed(*address)
+        return self.dataset[address[1]]
+
+
+class SeededMany(Seeded):
+    """As `Seeded` for a dataset that makes many samples at once: set from the first address of the batch."""
+
+    def __getitems__(self, addresses: list[tuple[int, int]]) -> Any:
+        self.seed(*addresses[0])
+        return self.dataset.__getitems__([index for _, index in addresses])
+
+
+def single_threaded(batches: Iterator[Any]) -> Iterator[Any]:
+    """Loads with one thread, as workers do: some sums depend on the number of threads."""
+    while True:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        finally:
+            torch.set_num_threads(threads)
+        yield batch
+
+
+def _seed_torch(*address: int) -> None:
+    torch.default_generator.manual_seed(derive_seed(*address))
+
+
+def _makes_many(dataset: Any) -> bool:
+    while isinstance(dataset, Subset):  # it only passes the call on, sample by sample if need be
+        dataset = dataset.dataset
+    return callable(getattr(dataset, "__getitems__", None))
