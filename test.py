@@ -1,5 +1,6 @@
 """Evaluates a checkpoint on the test part.
 
+\b
 python test.py -r saved/models/Digits/RUN               the best checkpoint of a run
 python test.py -r saved/models/Digits/RUN/checkpoint-epoch10.pth
 """

@@ -1,5 +1,6 @@
 """Trains what a config names.
 
+\b
 python train.py -c config.json                          train
 python train.py -r saved/models/Digits/RUN              go on with a run, exactly where it was
 python train.py -c config.json -s trainer.epochs=5      with a value changed

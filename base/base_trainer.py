@@ -85,24 +85,25 @@ class BaseTrainer(ABC):
                 if self.step == before:  # a trainer that keeps no count of its steps
                     self.step += self.len_epoch or 1
                 self._end_epoch(epoch, log)
+            self.logger.info("Done. Evaluate it: python test.py -r %s", self.config.save_dir)
         finally:
             self.log.close()
             self.writer.close()
         return log
 
     def _end_epoch(self, epoch: int, log: dict[str, Any]) -> None:
-        for key, value in log.items():
-            self.logger.info("    %-15s: %s", key, value)
         values = flatten({key: value for key, value in log.items() if key != "epoch"})
         self._write_row("epoch", epoch, values)
         self._refuse_not_finite(values.get("loss"))
         missing = self.monitor.enabled and self.monitor.key not in values
         best = not missing and self.monitor.judge(values)
         self._save_checkpoint(epoch, save_best=best)
+        numbers = "  ".join(f"{name} {_short(value)}" for name, value in values.items())
+        self.logger.info("epoch %d/%d  %s%s", epoch, self.epochs, numbers, "  (best)" if best else "")
         if missing:
             self._monitor_is_missing(values)
         if self.monitor.should_stop:
-            self.logger.info("No better %s for %d epochs. Training stops.", self.monitor.key, self.monitor.bad_epochs)
+            self.logger.info("%s was no better for %d epochs; training stops.", self.monitor.key, self.monitor.bad_epochs)
 
     def _is_finished(self) -> bool:
         limit = self.options.max_steps
@@ -168,6 +169,8 @@ class BaseTrainer(ABC):
                 checkpoint.read(folder / LAST)
         if self._is_finished():
             self.logger.info("The run is finished, at step %d. To train on: -s trainer.epochs=...", self.step)
+        else:
+            self.logger.info("Training on %s in %s", self.device, folder)
 
     def _write_records(self) -> None:
         import json
@@ -179,9 +182,7 @@ class BaseTrainer(ABC):
 
     def _save_checkpoint(self, epoch: int, save_best: bool = False) -> None:
         """Saves the state after an epoch."""
-        named = epoch if epoch % self.save_period == 0 else None
-        self._save(named, save_best)
-        self.logger.info("Saved %s%s", self.config.save_dir / LAST, " (best so far)" if save_best else "")
+        self._save(epoch if epoch % self.save_period == 0 else None, save_best)
 
     def _save_within_epoch(self) -> None:
         """Saves between two steps if it is time to."""
@@ -255,6 +256,10 @@ class BaseTrainer(ABC):
         self.logger.info(
             "Weights only: %d of %d tensors%s", len(fitting), len(wanted), f"; new: {', '.join(left)}" if left else ""
         )
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _has_moved(model: torch.nn.Module) -> bool:

@@ -1,0 +1,168 @@
+"""A run that is killed and resumed ends as the unbroken run ends: every tensor, every row, bit for bit."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+DIGITS = json.loads((ROOT / "config.json").read_text()) | {
+    "trainer": {"epochs": 3, "monitor": "min val_loss", "log_step": 1, "save_steps": 4, "threads": 1}
+}
+
+
+def start(config: Path, run: str, *options: str, launcher: tuple[str, ...] = ()) -> subprocess.Popen:
+    """Starts a run in a process group of its own."""
+    command = [sys.executable, *launcher, "train.py", "-c", str(config), "--run-id", run, *options]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+
+
+def finish(process: subprocess.Popen) -> str:
+    output = process.communicate(timeout=180)[0].decode()
+    assert process.returncode == 0, output
+    return output
+
+
+def kill_after_rows(process: subprocess.Popen, log: Path, rows: int) -> None:
+    """SIGKILL to the whole group as soon as the log has so many rows."""
+    while process.poll() is None and not (log.exists() and log.read_bytes().count(b"\n") >= rows):
+        time.sleep(0.002)
+    assert process.poll() is None, process.communicate()[0].decode()
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+def resume(run: Path, *options: str, launcher: tuple[str, ...] = ()) -> str:
+    command = [sys.executable, *launcher, "train.py", "-r", str(run), *options]
+    return finish(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
+
+
+def assert_same(first: Any, second: Any, path: str = "checkpoint") -> None:
+    assert type(first) is type(second), path
+    if isinstance(first, torch.Tensor):
+        assert torch.equal(first, second), path
+    elif isinstance(first, dict):
+        assert list(first) == list(second), path
+        for key in first:
+            assert_same(first[key], second[key], f"{path}.{key}")
+    elif isinstance(first, (list, tuple)):
+        assert len(first) == len(second), path
+        for index, pair in enumerate(zip(first, second, strict=True)):
+            assert_same(*pair, f"{path}[{index}]")
+    else:
+        assert first == second, path
+
+
+def assert_same_runs(saved: Path, name: str, first: str, second: str) -> None:
+    logs = [(saved / "log" / name / run / "metrics.jsonl").read_bytes() for run in (first, second)]
+    assert logs[0] == logs[1]
+    for file in ("checkpoint-last.pth", "model_best.pth"):
+        states = [torch.load(saved / "models" / name / run / file, weights_only=True) for run in (first, second)]
+        for state in states:
+            state["config"] = None  # it may say another number of workers
+        assert_same(*states)
+
+
+def break_and_compare(
+    config: dict[str, Any],
+    folder: Path,
+    kill_at: tuple[int, ...],
+    options: tuple[str, ...] = (),
+    launcher: tuple[str, ...] = (),
+) -> None:
+    """Trains once unbroken, and once killed at each of these numbers of rows and resumed with these options."""
+    config["trainer"]["save_dir"] = str(folder)
+    file = folder / "config.json"
+    file.write_text(json.dumps(config))
+    finish(start(file, "whole", launcher=launcher))
+    name, rows = config["name"], kill_at[0]
+    log, run = folder / "log" / name / "broken" / "metrics.jsonl", folder / "models" / name / "broken"
+    kill_after_rows(start(file, "broken", *options, launcher=launcher), log, rows)
+    for rows in kill_at[1:]:
+        command = [sys.executable, *launcher, "train.py", "-r", str(run), *options]
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        kill_after_rows(process, log, rows)
+    output = resume(run, *options, launcher=launcher)
+    assert "Resume training from step" in output
+    assert_same_runs(folder, name, "whole", "broken")
+
+
+def test_the_default_job_killed_in_the_middle_of_epoch_three(tmp_path: Path) -> None:
+    config = json.loads((ROOT / "config.json").read_text())
+    config["trainer"] |= {"epochs": 5, "log_step": 1, "tensorboard": False}
+    break_and_compare(config, tmp_path, kill_at=(51,))
+
+
+def test_tensor_loader_augmentation_and_schedule_by_step_killed_twice(tmp_path: Path) -> None:
+    break_and_compare(json.loads(json.dumps(DIGITS)), tmp_path, kill_at=(6, 30))
+
+
+def test_accumulation_bfloat16_moving_average_and_clipping(tmp_path: Path) -> None:
+    config = json.loads(json.dumps(DIGITS))
+    config["data_loader"]["args"] |= {"batch_size": 24, "drop_last": False}
+    config["trainer"] |= {"accumulation": 3, "amp": "bfloat16", "ema_decay": 0.9, "clip_grad_norm": 1.0}
+    break_and_compare(config, tmp_path, kill_at=(25,))
+
+
+def test_epochs_by_steps_warmup_and_a_schedule_by_epoch(tmp_path: Path) -> None:
+    config = json.loads(json.dumps(DIGITS))
+    config["lr_scheduler"] = {"type": "CosineAnnealingLR", "args": {"T_max": "auto"}, "warmup": 2}
+    config["trainer"] |= {"epochs": 5, "len_epoch": 13, "max_steps": 60}
+    break_and_compare(config, tmp_path, kill_at=(33,))
+
+
+def test_plateau_schedule_without_validation(tmp_path: Path) -> None:
+    config = json.loads(json.dumps(DIGITS))
+    config["data_loader"]["args"]["validation_split"] = 0.0
+    config["lr_scheduler"] = {"type": "ReduceLROnPlateau", "args": {"patience": 0, "factor": 0.5}, "monitor": "loss"}
+    config["trainer"]["monitor"] = "max accuracy"
+    break_and_compare(config, tmp_path, kill_at=(30,))
+
+
+@pytest.fixture
+def image_folder(tmp_path: Path) -> Path:
+    """Sixty small random images in three classes."""
+    for index in range(60):
+        folder = tmp_path / "images" / "train" / f"class{index % 3}"
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(index).integers(0, 256, (24, 20, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+    return tmp_path / "images"
+
+
+def test_worker_processes_come_and_go_between_kills(tmp_path: Path, image_folder: Path) -> None:
+    config = json.loads(json.dumps(DIGITS)) | {
+        "name": "Images",
+        "arch": {"type": "ResNet", "args": {"num_classes": 3, "widths": [4, 8]}},
+        "data_loader": {
+            "type": "ImageFolderDataLoader",
+            "args": {
+                "data_dir": str(image_folder),
+                "batch_size": 7,
+                "size": 16,
+                "num_workers": 0,
+                "validation_split": 9,
+            },
+        },
+    }
+    config["metrics"] = ["accuracy"]
+    config["lr_scheduler"]["args"]["max_lr"] = 0.01
+    break_and_compare(config, tmp_path, kill_at=(6, 14), options=("-s", "data_loader.args.num_workers=2"))
+
+
+def test_two_processes_under_torchrun(tmp_path: Path) -> None:
+    config = json.loads(json.dumps(DIGITS))
+    config["data_loader"]["args"] |= {"batch_size": 97, "drop_last": False}  # the last batch of a pass has 33 samples
+    break_and_compare(config, tmp_path, kill_at=(20,), launcher=TORCHRUN)
