@@ -1,0 +1,62 @@
+"""Starts a project: python new_project.py ../MyProject
+
+Copies what a project needs (code, configs, the digits, tests), and nothing of this repository's own: no runs,
+downloads, caches or history.
+"""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+SOURCE = Path(__file__).resolve().parent
+LEFT = {
+    *(".git", ".github", ".ci", ".venv", "venv", "benchmarks", "docs", "new_project.py", "uv.lock"),
+    *("README.md", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md"),
+    *("tests/old_projects", "tests/test_old_projects.py", "tests/test_new_project.py", "tests/test_repository.py"),
+}
+CACHES = shutil.ignore_patterns("__pycache__", ".*_cache", "*.egg-info", "build", "dist")
+KEPT_DATA = {"digits.npz", "README.md", "make_digits.py"}
+
+README = """# {name}
+
+    python3 -m venv .venv && .venv/bin/pip install -e ".[dev]"
+    .venv/bin/python train.py -c config.json                # train
+    .venv/bin/python train.py -r saved/models/NAME/RUN      # go on with a run, exactly where it was
+    .venv/bin/python test.py -r saved/models/NAME/RUN       # evaluate its best checkpoint
+    .venv/bin/python -m pytest
+
+Made from Hotplate. Data loaders live in `data_loader/data_loaders.py`, models in `model/model.py`, losses and metrics
+beside them, the loop in `trainer/trainer.py`; `config.json` names what is used.
+"""
+
+
+@click.command(help=__doc__)
+@click.argument("target", type=click.Path(path_type=Path))
+def main(target: Path) -> None:
+    if target.exists():
+        raise click.UsageError(f"{target} exists; name a folder that does not")
+    if SOURCE in target.resolve().parents:
+        raise click.UsageError(f"{target} lies inside this project; name a folder beside it")
+    shutil.copytree(SOURCE, target, ignore=_ignored)
+    (target / "README.md").write_text(README.format(name=target.resolve().name), encoding="utf-8")
+    pyproject = target / "pyproject.toml"
+    name = re.sub(r"[^a-z0-9]+", "-", target.resolve().name.lower()).strip("-") or "project"
+    pyproject.write_text(pyproject.read_text(encoding="utf-8").replace('"hotplate', f'"{name}'), encoding="utf-8")
+    print(f"{target} is ready: cd {target} && {Path(sys.executable).name} train.py -c config.json")
+
+
+def _ignored(folder: str, names: list[str]) -> set[str]:
+    inside = Path(folder).relative_to(SOURCE).as_posix()
+    left = {name for name in names if (name if inside == "." else f"{inside}/{name}") in LEFT}
+    if inside == "saved":
+        left |= set(names) - {".gitkeep"}
+    if inside == "data":
+        left |= set(names) - KEPT_DATA
+    return left | CACHES(folder, names)
+
+
+if __name__ == "__main__":
+    main()
