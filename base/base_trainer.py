@@ -11,7 +11,7 @@ import torch
 from base.trainer_options import TrainerOptions
 from logger import TensorboardWriter
 from logger.metrics_log import MetricsLog, flatten
-from logger.run_record import write_run_record
+from logger.run_record import write_config, write_run_record
 from settings.names import closest, suggestion
 from utils import checkpoint, dist
 from utils.checkpoint_folder import LAST, CheckpointFolder
@@ -20,7 +20,6 @@ from utils.device import prepare_device
 from utils.errors import ConfigError, UserError
 from utils.fingerprint import differences, fingerprint
 from utils.monitor import Monitor
-from utils.platform_files import write_whole
 from utils.seed import seed_generators
 
 CHECKPOINT_KEYS = ("state_dict", "ema", "optimizer", "lr_scheduler", "scaler", "monitor", "running")
@@ -86,6 +85,9 @@ class BaseTrainer(ABC):
                     self.step += self.len_epoch or 1
                 self._end_epoch(epoch, log)
             self.logger.info("Done. Evaluate it: python test.py -r %s", self.config.save_dir)
+        except KeyboardInterrupt:
+            where = f"stopped at step {self.step}; go on with: python train.py -r {self.config.save_dir}"
+            raise UserError(where, exit_code=130) from None
         finally:
             self.log.close()
             self.writer.close()
@@ -103,7 +105,9 @@ class BaseTrainer(ABC):
         if missing:
             self._monitor_is_missing(values)
         if self.monitor.should_stop:
-            self.logger.info("%s was no better for %d epochs; training stops.", self.monitor.key, self.monitor.bad_epochs)
+            self.logger.info(
+                "%s was no better for %d epochs; training stops.", self.monitor.key, self.monitor.bad_epochs
+            )
 
     def _is_finished(self) -> bool:
         limit = self.options.max_steps
@@ -119,15 +123,14 @@ class BaseTrainer(ABC):
         """One row for metrics.jsonl, one for timing.jsonl, and the points of both for TensorBoard."""
         lr = self.optimizer.param_groups[0]["lr"] if hasattr(self.optimizer, "param_groups") else None
         self.log.write({"kind": kind, "step": self.step, "epoch": epoch, "lr": lr, **values}, timing)
-        points = {"lr": lr, **values, **timing}
-        numbers = {f"{kind}/{key}": float(value) for key, value in points.items() if isinstance(value, (int, float))}
-        self.writer.scalars(numbers, self.step)
+        self.writer.add_row(kind, {"lr": lr, **values, **timing}, self.step)
 
     def _refuse_not_finite(self, loss: Any) -> None:
         if isinstance(loss, float) and not isfinite(loss):
+            good = self.config.save_dir / LAST
             raise UserError(
-                f"the loss is {loss} at step {self.step}. Try a lower rate, trainer.clip_grad_norm or cleaner "
-                f"data. The last good checkpoint: {self.config.save_dir / LAST}"
+                f"the loss is {loss} at step {self.step}; the last good checkpoint is {good}. "
+                "Try a lower learning rate, trainer.clip_grad_norm, or cleaner data"
             )
 
     def _monitor_is_missing(self, values: dict[str, Any]) -> None:
@@ -162,23 +165,18 @@ class BaseTrainer(ABC):
         if self.config.resume is not None:
             self._resume_checkpoint(self.config.resume)
         if dist.is_main():
-            self._write_records()
+            write_config(folder / "config.json", self.config.config)
+            write_run_record(self.config.log_dir / "run.json", device=str(self.device), seed=self.seed, step=self.step)
         if not self.config.in_place:
             self._save()
             if dist.is_main():
                 checkpoint.read(folder / LAST)
-        if self._is_finished():
-            self.logger.info("The run is finished, at step %d. To train on: -s trainer.epochs=...", self.step)
-        else:
-            self.logger.info("Training on %s in %s", self.device, folder)
-
-    def _write_records(self) -> None:
-        import json
-
-        write_whole(self.config.save_dir / "config.json", json.dumps(self.config.config, indent=4).encode())
-        write_run_record(self.config.log_dir / "run.json", device=str(self.device), seed=self.seed, step=self.step)
         if unread := self.config.unread():
             self.logger.info("Nothing has read these sections of the config: %s", ", ".join(unread))
+        if self._is_finished():
+            self.logger.info("The run is finished, at step %d.", self.step)
+        else:
+            self.logger.info("Training on %s in %s", self.device, folder)
 
     def _save_checkpoint(self, epoch: int, save_best: bool = False) -> None:
         """Saves the state after an epoch."""
@@ -187,9 +185,9 @@ class BaseTrainer(ABC):
     def _save_within_epoch(self) -> None:
         """Saves between two steps if it is time to."""
         options = self.options
-        if (options.save_steps and self.step % options.save_steps == 0) or (
-            options.save_minutes and dist.from_main(monotonic() - self._saved_at) >= 60 * options.save_minutes
-        ):
+        by_steps = options.save_steps is not None and self.step % options.save_steps == 0
+        ask = options.save_minutes is not None and self.step % 10 == 0  # all ranks must agree, which costs a message
+        if by_steps or (ask and dist.from_main(monotonic() - self._saved_at) >= 60 * (options.save_minutes or 0)):
             self._save()
 
     def _save(self, epoch: int | None = None, best: bool = False) -> None:
@@ -210,22 +208,18 @@ class BaseTrainer(ABC):
             **{name: parts[name] for name in CHECKPOINT_KEYS if name in parts},
             "monitor_best": self.monitor.best,
             "config": self.config.config,
-            "fingerprint": self._fingerprint(),
+            "fingerprint": fingerprint(self.device, self.config.config),
             "log": self.log.position(),
             "extra": {name: part for name, part in parts.items() if name not in CHECKPOINT_KEYS},
         }
-
-    def _fingerprint(self) -> dict[str, str]:
-        loader = self.config.config.get("data_loader")
-        batch_size = loader.get("args", {}).get("batch_size") if isinstance(loader, dict) else None
-        return fingerprint(self.device, self.options.compile, batch_size)
 
     def _resume_checkpoint(self, resume_path: Any) -> None:
         """Goes on from a checkpoint: its whole state, or only its weights where the config says so."""
         self.logger.info("Loading checkpoint: %s ...", resume_path)
         state = checkpoint.read(resume_path)
         if self.config.weights_only:
-            return self._load_weights(state)
+            self.logger.info("Weights only: %s", checkpoint.load_fitting_weights(dist.unwrap(self.model), state))
+            return
         for name, part in self._stateful().items():
             stored = state.get(name, state["extra"].get(name))
             if part is not None and stored is not None:
@@ -239,23 +233,9 @@ class BaseTrainer(ABC):
             self.writer.purge_step = self.step + 1
         else:
             self.logger.info("Branched from %s at step %d", resume_path, self.step)
-        if changed := differences(state["fingerprint"], self._fingerprint()):
+        if changed := differences(state["fingerprint"], fingerprint(self.device, self.config.config)):
             self.logger.warning("Not bit for bit the run it was: %s", "; ".join(changed))
         self.logger.info("Resume training from step %d, epoch %d", self.step, self.start_epoch)
-        return None
-
-    def _load_weights(self, state: dict[str, Any]) -> None:
-        model = dist.unwrap(self.model)
-        wanted = model.state_dict()
-        stored = state.get("ema", state["state_dict"])
-        fitting = {key: value for key, value in stored.items() if key in wanted and value.shape == wanted[key].shape}
-        if not fitting:
-            raise ConfigError(f"{self.config.resume}: none of its weights fit this model")
-        model.load_state_dict(fitting, strict=False)
-        left = sorted(wanted.keys() - fitting.keys())
-        self.logger.info(
-            "Weights only: %d of %d tensors%s", len(fitting), len(wanted), f"; new: {', '.join(left)}" if left else ""
-        )
 
 
 def _short(value: Any) -> str:

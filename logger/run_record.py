@@ -15,6 +15,11 @@ from utils.platform_files import write_whole
 PACKAGES = ("torch", "torchvision", "numpy", "tensorboard", "timm", "torchmetrics")
 
 
+def write_config(path: Path, config: dict[str, Any]) -> None:
+    """The config as it was resolved, for people to read; the one in the checkpoints counts."""
+    write_whole(path, json.dumps(config, indent=4, ensure_ascii=False).encode())
+
+
 def write_run_record(path: Path, **facts: Any) -> None:
     """Adds this start of the run to `run.json`: a list, one entry for the first start and each resume."""
     starts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []

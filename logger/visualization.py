@@ -53,11 +53,19 @@ class TensorboardWriter:
             self.add_scalar("steps_per_sec", 1 / (now - self._timer))
         self.mode, self.step, self._timer = mode, step, now
 
-    def scalars(self, values: dict[str, float], step: int) -> None:
-        """One point each, under the tags as they are."""
+    def add_row(self, kind: str, values: dict[str, Any], step: int) -> None:
+        """One point for each number in a row of the log, under the tag kind/name."""
         if self.writer is not None:
-            for tag, value in values.items():
-                self.writer.add_scalar(tag, value, step)
+            for name, value in values.items():
+                if isinstance(value, (int, float)):
+                    self.writer.add_scalar(f"{kind}/{name}", value, step)
+
+    def add_batch(self, tag: str, images: Any, step: int) -> None:
+        """At most 32 images of a batch [B, 1 or 3, H, W] as a grid, stretched to the range of grey values."""
+        if self.writer is not None and getattr(images, "ndim", 0) == 4 and images.shape[1] in (1, 3):
+            images = images[:32].detach().float().cpu()
+            images = (images - images.min()) / (images.max() - images.min()).clamp(min=1e-9)
+            self.writer.add_images(tag, images, step)
 
     def close(self) -> None:
         """Writes what is still buffered."""

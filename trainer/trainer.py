@@ -96,7 +96,7 @@ class Trainer(BaseTrainer):
                     progress.show(self._log_row(epoch, progress))
                 if self.step < end:  # the checkpoint of an epoch's last step comes after its validation
                     self._save_within_epoch()
-        self._draw_inputs(batches[-1])
+        self.writer.add_batch("input", self.read_batch(batches[-1].batch)[0], self.step)
         log = self.train_metrics.result()
         if self.do_validation:
             log |= {f"val_{name}": value for name, value in self._valid_epoch(epoch).items()}
@@ -161,15 +161,6 @@ class Trainer(BaseTrainer):
         self._refuse_not_finite(values["loss"])
         self._write_row("step", epoch, values, **progress.timing())
         return values
-
-    def _draw_inputs(self, portion: Portion) -> None:
-        """At most 32 images of a batch, as the model gets them, stretched to the range of grey values."""
-        data, _ = self.read_batch(portion.batch)
-        if self.options.tensorboard and isinstance(data, torch.Tensor) and data.dim() == 4 and data.shape[1] in (1, 3):
-            images = data[:32].detach().float().cpu()
-            images = (images - images.min()) / (images.max() - images.min()).clamp(min=1e-9)
-            self.writer.set_step(self.step)
-            self.writer.add_images("input", images)
 
     def _is_finished(self) -> bool:
         return self.step >= self.clock.total_steps or self.monitor.should_stop

@@ -86,6 +86,20 @@ def step_of(path: Path) -> int:
         return -1
 
 
+def load_fitting_weights(model: torch.nn.Module, state: dict[str, Any]) -> str:
+    """Gives a model those weights of a checkpoint that have a place in it (the averaged ones, if any); says which.
+
+    Raises ConfigError if none has.
+    """
+    wanted, stored = model.state_dict(), state.get("ema", state["state_dict"])
+    fitting = {key: value for key, value in stored.items() if key in wanted and value.shape == wanted[key].shape}
+    if not fitting:
+        raise ConfigError(f"none of the checkpoint's weights fit this model ({type(model).__name__})")
+    model.load_state_dict(fitting, strict=False)
+    new = sorted(wanted.keys() - fitting.keys())
+    return f"{len(fitting)} of {len(wanted)} tensors" + (f"; new: {', '.join(new)}" if new else "")
+
+
 def _damage(path: Path) -> str | None:
     # torch.load does not verify the checksums that torch.save writes: one flipped bit would load silently
     if not path.is_file():

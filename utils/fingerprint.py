@@ -1,6 +1,7 @@
 """What else must be equal for two runs to be equal bit for bit."""
 
 import platform
+from typing import Any
 
 import torch
 
@@ -8,8 +9,10 @@ from utils import dist
 from utils.determinism import nondeterministic_operations
 
 
-def fingerprint(device: torch.device, compiled: bool, batch_size: int | None) -> dict[str, str]:
+def fingerprint(device: torch.device, config: dict[str, Any]) -> dict[str, str]:
     """The build, the machine and the settings that decide how sums are rounded, all as strings."""
+    loader, trainer = config.get("data_loader"), config.get("trainer") or {}
+    batch_size = loader.get("args", {}).get("batch_size") if isinstance(loader, dict) else None
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     return {
         "torch": str(torch.__version__),
@@ -17,7 +20,7 @@ def fingerprint(device: torch.device, compiled: bool, batch_size: int | None) ->
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "threads": str(torch.get_num_threads()),
         "processes": str(dist.world_size()),
-        "compile": str(compiled),
+        "compile": str(trainer.get("compile", False)),
         "batch_size": str(batch_size),
         "nondeterministic": ", ".join(nondeterministic_operations()),
     }

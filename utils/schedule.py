@@ -1,12 +1,11 @@
 """Learning-rate schedules from the config: their length, their warm-up, and when they step."""
 
-from collections.abc import Callable
 from typing import Any
 
 from torch.optim.lr_scheduler import LinearLR, LRScheduler, ReduceLROnPlateau, SequentialLR
 
 from utils.clock import Clock
-from utils.errors import ConfigError
+from utils.errors import ConfigError, UserError
 
 
 def make_scheduler(config: Any, module: Any, optimizer: Any, clock: Clock) -> LRScheduler | None:
@@ -27,6 +26,12 @@ def make_scheduler(config: Any, module: Any, optimizer: Any, clock: Clock) -> LR
         raise ConfigError(f"{config.where('lr_scheduler', 'warmup')}: lr_scheduler.warmup: longer than the whole run")
     automatic = {key: length for key, value in section.get("args", {}).items() if value == "auto"}
     scheduler = config.init_obj("lr_scheduler", module, optimizer, **automatic)
+    planned = getattr(scheduler, "total_steps", length)
+    if planned < length:
+        text = f'the schedule ends after {planned} {interval}s, the run after {length}; write "auto"'
+        raise ConfigError(
+            f"{config.where('lr_scheduler', 'args', 'total_steps')}: lr_scheduler.args.total_steps: {text}"
+        )
     if not warmup:
         return scheduler
     if isinstance(scheduler, ReduceLROnPlateau):
@@ -37,22 +42,34 @@ def make_scheduler(config: Any, module: Any, optimizer: Any, clock: Clock) -> LR
 
 
 class Schedule:
-    """Steps a scheduler after every step or after every epoch; without one, the same calls do nothing."""
+    """Steps a scheduler after every step or after every epoch; without one, the same calls do nothing.
+
+    :param monitor: the value of the log that ReduceLROnPlateau judges by
+    """
 
     def __init__(self, scheduler: Any, interval: str = "epoch", monitor: str | None = None) -> None:
         self.scheduler = scheduler
-        by_step = scheduler is not None and interval == "step"
-        self.after_step: Callable[[], Any] = scheduler.step if by_step else _nothing
+        self.by_step = scheduler is not None and interval == "step"
         self.by_epoch = scheduler is not None and interval == "epoch"
         self.monitor = monitor
+
+    def after_step(self) -> None:
+        """One step is done."""
+        if self.by_step:
+            self._advance()
 
     def after_epoch(self, log: dict[str, Any]) -> None:
         """One epoch with this log is over."""
         if self.by_epoch and isinstance(self.scheduler, ReduceLROnPlateau):
             self.scheduler.step(log[self.monitor or ("val_loss" if "val_loss" in log else "loss")])
         elif self.by_epoch:
+            self._advance()
+
+    def _advance(self) -> None:
+        try:
             self.scheduler.step()
-
-
-def _nothing() -> None:
-    pass
+        except ValueError as error:  # OneCycleLR beyond its last step: a resumed run that was made longer
+            raise UserError(
+                f"the learning-rate schedule has ended ({error}). Only a run whose schedule has no end can be made "
+                "longer; start a new one from its weights: -r RUN -c CONFIG"
+            ) from None
