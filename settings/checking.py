@@ -131,6 +131,8 @@ class _Checker:
         trainer = self.find(("trainer", "type"), values.get("type", "Trainer"), "trainer")
         if trainer is None:
             return
+        if not hasattr(trainer, "Options"):
+            return self.fault(("trainer", "type"), f"{values['type']} is no trainer")
         before, options = len(self.faults), trainer.Options
         hints = get_type_hints(options)
         known = {field.name: hints[field.name] for field in fields(options)}
