@@ -1,0 +1,61 @@
+"""test.py from the outside: which checkpoint it takes, and what it says of it."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def run(tmp_path: Path, digits_config: dict[str, Any], run_command: Callable) -> Path:
+    """The folder of a short run."""
+    digits_config["trainer"] |= {"save_period": 1}
+    (tmp_path / "config.json").write_text(json.dumps(digits_config))
+    trained = run_command("train.py", "-c", tmp_path / "config.json", "--run-id", "run")
+    assert trained.returncode == 0, trained.stderr
+    return tmp_path / "models" / "Digits" / "run"
+
+
+def test_a_run_means_its_best_checkpoint_and_a_file_itself(run: Path, run_command: Callable) -> None:
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    assert run_command("test.py", "-r", run).returncode == 0
+    written = json.loads((run / "test.json").read_text())
+    best = torch.load(run / "model_best.pth", weights_only=True)
+    assert written["checkpoint"] == "model_best.pth"
+    assert written["step"] == best["step"]
+    assert written["n_samples"] == 360
+    assert list(written["metrics"]) == ["loss", "accuracy", "top_k_acc"]
+    right = written["metrics"]["accuracy"] * 360
+    assert right == pytest.approx(round(right), abs=1e-3)
+    finished = run_command("test.py", "-r", run / "checkpoint-epoch1.pth")
+    assert "step 5, 360 samples" in finished.stdout
+    assert json.loads((run / "test.json").read_text())["step"] == 5
+    assert {path.name: path.read_bytes() for path in run.iterdir() if path.name != "test.json"} == before
+
+
+def test_faults_are_one_line_and_exit_code_two(run: Path, tmp_path: Path, run_command: Callable) -> None:
+    (tmp_path / "page.pth").write_text("<html>not found</html>")
+    for arguments, said in [
+        ((), "no config"),
+        (("-c", ROOT / "config.json"), "no checkpoint"),
+        (("-r", tmp_path / "nothing.pth"), "no such file"),
+        (("-r", tmp_path / "page.pth"), "not a checkpoint"),
+    ]:
+        refused = run_command("test.py", *arguments)
+        assert refused.returncode == 2, refused.stderr
+        assert said in refused.stderr
+        assert len(refused.stderr.strip().splitlines()) == 1, refused.stderr
+
+
+def test_a_loader_that_cannot_make_a_test_part_says_what_to_write(run: Path, run_command: Callable) -> None:
+    state = torch.load(run / "checkpoint-last.pth", weights_only=True)
+    state["config"]["data_loader"]["type"] = "TensorDataLoader"
+    torch.save(state, run / "other.pth")
+    refused = run_command("test.py", "-r", run / "other.pth")
+    assert refused.returncode == 2
+    assert "add a section test_data_loader" in refused.stderr

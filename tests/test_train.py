@@ -1,0 +1,230 @@
+"""train.py from the outside: what runs write, how they go on, how they end."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parent.parent
+Config = dict[str, Any]
+
+
+@pytest.fixture
+def train(tmp_path: Path, run_command: Callable) -> Callable[..., Any]:
+    """Trains a config with the real command; fails if it does not end as expected."""
+
+    def run(config: Config | None, *options: object, code: int = 0, run: str = "run") -> Any:
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        source = () if config is None else ("-c", tmp_path / "config.json", "--run-id", run)
+        finished = run_command("train.py", *source, *options)
+        assert finished.returncode == code, finished.stdout + finished.stderr
+        return finished
+
+    return run
+
+
+def rows_of(saved: Path, run: str = "run", name: str = "Digits") -> list[dict[str, Any]]:
+    return [json.loads(row) for row in (saved / "log" / name / run / "metrics.jsonl").read_text().splitlines()]
+
+
+def checkpoint(saved: Path, file: str = "checkpoint-last.pth", run: str = "run") -> dict[str, Any]:
+    return torch.load(saved / "models" / "Digits" / run / file, weights_only=True)
+
+
+def test_a_run_writes_what_the_readme_says(train: Callable, digits_config: Config, tmp_path: Path) -> None:
+    digits_config["trainer"] |= {"tensorboard": True, "save_period": 1}
+    train(digits_config)
+    models = {path.name for path in (tmp_path / "models" / "Digits" / "run").iterdir()}
+    assert models == {
+        *("config.json", "checkpoint-last.pth", "checkpoint-previous.pth", "model_best.pth"),
+        *("checkpoint-epoch1.pth", "checkpoint-epoch2.pth"),
+    }
+    logs = {path.name.split(".out.")[0] for path in (tmp_path / "log" / "Digits" / "run").iterdir()}
+    assert logs == {"info.log", "metrics.jsonl", "timing.jsonl", "run.json", "events"}
+    assert "epoch 2/2" in (tmp_path / "log" / "Digits" / "run" / "info.log").read_text()
+    starts = json.loads((tmp_path / "log" / "Digits" / "run" / "run.json").read_text())
+    assert len(starts) == 1
+    assert {"command", "device", "seed", "python", "packages", "git"} <= set(starts[0])
+
+
+def test_rows_have_their_keys_in_order_and_no_clock(train: Callable, digits_config: Config, tmp_path: Path) -> None:
+    train(digits_config)
+    rows = rows_of(tmp_path)
+    assert [(row["kind"], row["step"], row["epoch"]) for row in rows] == [
+        *(("step", 2, 1), ("step", 4, 1), ("epoch", 5, 1)),
+        *(("step", 6, 2), ("step", 8, 2), ("step", 10, 2), ("epoch", 10, 2)),
+    ]
+    values = ["loss", "accuracy", "top_k_acc"]
+    assert list(rows[0]) == ["kind", "step", "epoch", "lr", *values]
+    assert list(rows[2]) == ["kind", "step", "epoch", "lr", *values, *(f"val_{name}" for name in values)]
+
+
+def test_a_checkpoint_is_plain_data_with_the_documented_keys(
+    train: Callable, digits_config: Config, tmp_path: Path
+) -> None:
+    train(digits_config)
+    state = checkpoint(tmp_path)
+    assert list(state) == [
+        *("format", "name", "arch", "epoch", "step", "state_dict", "optimizer", "lr_scheduler", "monitor", "running"),
+        *("monitor_best", "config", "fingerprint", "log", "extra"),
+    ]
+    assert (state["format"], state["arch"], state["epoch"], state["step"]) == (1, "DigitsModel", 2, 10)
+    assert state["config"]["arch"]["type"] == "DigitsModel"
+    assert all(isinstance(value, str) for value in state["fingerprint"].values())
+
+
+def test_an_epoch_checkpoint_branches_into_a_new_run_with_its_whole_state(
+    train: Callable, digits_config: Config, tmp_path: Path
+) -> None:
+    digits_config["trainer"] |= {"save_period": 1}
+    train(digits_config)
+    before = {path: path.read_bytes() for path in (tmp_path / "models" / "Digits" / "run").iterdir()}
+    first = tmp_path / "models" / "Digits" / "run" / "checkpoint-epoch1.pth"
+    output = train(None, "-r", first, "--run-id", "branch").stdout
+    assert "Branched from" in output
+    assert {path: path.read_bytes() for path in before} == before
+    branch, whole = checkpoint(tmp_path, run="branch"), checkpoint(tmp_path)
+    assert branch["step"] == 10
+    for key, weights in whole["state_dict"].items():
+        assert torch.equal(weights, branch["state_dict"][key]), key
+    assert [row["step"] for row in rows_of(tmp_path, "branch")] == [6, 8, 10, 10]
+
+
+def test_resume_with_a_config_takes_only_the_weights(train: Callable, digits_config: Config, tmp_path: Path) -> None:
+    train(digits_config)
+    digits_config["trainer"] |= {"epochs": 1, "len_epoch": 1}
+    digits_config["optimizer"]["args"]["lr"] = 0.0
+    digits_config["lr_scheduler"]["args"] = {"max_lr": 1e-12, "total_steps": "auto"}
+    train(digits_config, "-r", tmp_path / "models" / "Digits" / "run", run="tuned")
+    tuned, source = checkpoint(tmp_path, run="tuned"), checkpoint(tmp_path)
+    assert tuned["step"] == 1
+    torch.testing.assert_close(tuned["state_dict"]["linear.weight"], source["state_dict"]["linear.weight"])
+
+
+def test_a_finished_run_says_so_and_changes_nothing(train: Callable, digits_config: Config, tmp_path: Path) -> None:
+    train(digits_config)
+    run = tmp_path / "models" / "Digits" / "run"
+    before = (run / "checkpoint-last.pth").read_bytes(), rows_of(tmp_path)
+    assert "The run is finished" in train(None, "-r", run).stdout
+    assert ((run / "checkpoint-last.pth").read_bytes(), rows_of(tmp_path)) == before
+
+
+def test_a_run_without_a_schedule_can_be_made_longer(train: Callable, digits_config: Config, tmp_path: Path) -> None:
+    del digits_config["lr_scheduler"]
+    digits_config["trainer"]["epochs"] = 3
+    train(digits_config, run="whole")
+    digits_config["trainer"]["epochs"] = 1
+    train(digits_config)
+    train(None, "-r", tmp_path / "models" / "Digits" / "run", "-s", "trainer.epochs=3")
+    assert rows_of(tmp_path) == rows_of(tmp_path, "whole")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_is_never_best(
+    train: Callable, digits_config: Config, tmp_path: Path
+) -> None:
+    digits_config["optimizer"] = {"type": "SGD", "args": {"lr": 1e30}}
+    digits_config["trainer"]["epochs"] = 3
+    del digits_config["lr_scheduler"]
+    error = train(digits_config, code=1).stderr
+    assert len(error.strip().splitlines()) == 1
+    assert "at step" in error
+    assert "checkpoint-last.pth" in error
+    assert all(weights.isfinite().all() for weights in checkpoint(tmp_path)["state_dict"].values())
+
+
+def test_early_stop_counts_epochs_without_improvement(train: Callable, digits_config: Config, tmp_path: Path) -> None:
+    digits_config["optimizer"] = {"type": "SGD", "args": {"lr": 0.0}}
+    del digits_config["lr_scheduler"]
+    digits_config["trainer"] |= {"monitor": "max loss", "early_stop": 2, "epochs": 9, "len_epoch": 20}
+    digits_config["data_loader"]["args"]["augment"] = False
+    output = train(digits_config).stdout
+    losses = [row["loss"] for row in rows_of(tmp_path) if row["kind"] == "epoch"]
+    best = max(range(len(losses)), key=losses.__getitem__)
+    assert len(losses) == min(best + 3, 9)
+    assert ("training stops" in output) == (best + 3 <= 9)
+
+
+def test_only_the_newest_epoch_checkpoints_are_kept(train: Callable, digits_config: Config, tmp_path: Path) -> None:
+    digits_config["trainer"] |= {"epochs": 5, "save_period": 1, "keep_last": 2}
+    train(digits_config)
+    kept = sorted(path.name for path in (tmp_path / "models" / "Digits" / "run").glob("checkpoint-epoch*.pth"))
+    assert kept == ["checkpoint-epoch4.pth", "checkpoint-epoch5.pth"]
+
+
+def test_the_moving_average_is_what_is_judged_and_tested(
+    train: Callable, digits_config: Config, tmp_path: Path, run_command: Callable
+) -> None:
+    digits_config["trainer"] |= {"ema_decay": 0.9, "epochs": 3}
+    train(digits_config)
+    run = tmp_path / "models" / "Digits" / "run"
+    state = checkpoint(tmp_path, "model_best.pth")
+    assert state["ema"].keys() == state["state_dict"].keys()
+    digits_config["test_data_loader"] = json.loads(json.dumps(digits_config["data_loader"]))
+    tested = run_command("test.py", "-r", run)
+    assert tested.returncode == 0, tested.stderr
+    with_average = json.loads((run / "test.json").read_text())["metrics"]
+    del state["ema"]
+    torch.save(state, run / "without.pth")
+    assert run_command("test.py", "-r", run / "without.pth").returncode == 0
+    assert json.loads((run / "test.json").read_text())["metrics"] != with_average
+
+
+def test_a_validation_loader_of_its_own(train: Callable, digits_config: Config, tmp_path: Path) -> None:
+    digits_config["data_loader"]["args"]["validation_split"] = 0.0
+    digits_config["valid_data_loader"] = {
+        "type": "DigitsDataLoader",
+        "args": {"batch_size": 100, "training": False, "shuffle": False},
+    }
+    train(digits_config)
+    accuracy = rows_of(tmp_path)[-1]["val_accuracy"]
+    assert accuracy * 360 == pytest.approx(round(accuracy * 360), abs=1e-3)
+
+
+def test_a_monitor_of_validation_without_validation_data_is_refused(
+    train: Callable, digits_config: Config, tmp_path: Path
+) -> None:
+    digits_config["data_loader"]["args"]["validation_split"] = 0.0
+    error = train(digits_config, code=2).stderr
+    assert "there is no validation data" in error
+    assert not (tmp_path / "models").exists()
+
+
+def test_yaml_trains_what_json_trains(
+    train: Callable, digits_config: Config, tmp_path: Path, run_command: Callable
+) -> None:
+    import yaml
+
+    train(digits_config, run="json")
+    (tmp_path / "config.yaml").write_text("# a comment\n" + yaml.safe_dump(digits_config, sort_keys=False))
+    finished = run_command("train.py", "-c", tmp_path / "config.yaml", "--run-id", "yaml")
+    assert finished.returncode == 0, finished.stderr
+    assert rows_of(tmp_path, "json") == rows_of(tmp_path, "yaml")
+
+
+def test_tensorboard_has_each_point_of_the_log_once_after_a_resume(
+    train: Callable, digits_config: Config, tmp_path: Path
+) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    del digits_config["lr_scheduler"]
+    digits_config["trainer"] |= {"tensorboard": True, "epochs": 1}
+    train(digits_config)
+    train(None, "-r", tmp_path / "models" / "Digits" / "run", "-s", "trainer.epochs=3")
+    events = EventAccumulator(str(tmp_path / "log" / "Digits" / "run"))
+    events.Reload()
+    for kind in ("step", "epoch"):
+        points = [(event.step, event.value) for event in events.Scalars(f"{kind}/loss")]
+        rows = [(row["step"], pytest.approx(row["loss"])) for row in rows_of(tmp_path) if row["kind"] == kind]
+        assert points == rows
+    assert [event.step for event in events.Images("input")] == [5, 10, 15]
+
+
+def test_more_gpus_than_there_are_is_said(train: Callable, digits_config: Config) -> None:
+    digits_config["n_gpu"] = 4
+    output = train(digits_config, "-d", "cpu").stdout
+    assert "epoch 2/2" in output
+    digits_config["n_gpu"] = 0
+    assert "Training on cpu" in train(digits_config, run="cpu").stdout
