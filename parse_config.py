@@ -12,7 +12,7 @@ from settings.checking import check, may_be_added
 from settings.command_line import CustomArgs, modification, parse
 from settings.document import Document
 from settings.lookup import find
-from settings.overrides import apply_sets, set_value
+from settings.overrides import apply_sets, keys_of, set_value
 from settings.reading import read_config
 from settings.run_folders import folders_beside, folders_of, make_new
 from utils import dist
@@ -47,7 +47,7 @@ class ConfigParser:
         for target, value in (modification or {}).items():
             if value is not None:
                 path = tuple(target.split(";")) if isinstance(target, str) else tuple(target)
-                set_value(self.document, path, value, "option")
+                set_value(self.document, keys_of(self.document.tree, path), value, "option")
         self.resume = Path(resume) if resume is not None else None
         self.in_place = False  # go on in the folder of `resume`
         self.weights_only = False  # take only the weights from `resume`, and start at step 0
@@ -57,6 +57,7 @@ class ConfigParser:
         self._save_dir, self._log_dir = Path(), Path()
         self._read: set[str] = set()
         self._started = False
+        self._chosen = False  # a folder was set by hand
         self._set_folders()
 
     @classmethod
@@ -70,13 +71,15 @@ class ConfigParser:
         report_user_errors()
         setup_logging()
         values = parse(args, options)
+        if len(Path(values.get("run_id") or "run").parts) != 1 or values.get("run_id") in ("..", "/"):
+            raise ConfigError(f"--run-id {values['run_id']}: write one name, without folders")
         if values.get("device") is not None:
             from utils.device import select_devices
 
             select_devices(values["device"])
         config = cls._from_files(values.get("config"), values.get("resume"), values.get("run_id"), best)
         for target, (value, flag) in modification(values, options).items():
-            set_value(config.document, target, value, flag)
+            set_value(config.document, keys_of(config.document.tree, target), value, flag)
         apply_sets(config.document, values.get("set") or (), may_be_added(TrainerOptions))
         config.device, config.args = values.get("device"), values
         config._set_folders()
@@ -181,7 +184,7 @@ class ConfigParser:
             return
         self._started = True
         if dist.is_main():
-            if self.in_place or self.run_id == "":
+            if self.in_place or self._chosen or self.run_id == "":
                 self._save_dir.mkdir(parents=True, exist_ok=True)
                 self._log_dir.mkdir(parents=True, exist_ok=True)
             else:
@@ -197,7 +200,7 @@ class ConfigParser:
 
     @save_dir.setter
     def save_dir(self, path: str | Path) -> None:
-        self._save_dir = Path(path)
+        self._save_dir, self._chosen = Path(path), True
 
     @property
     def log_dir(self) -> Path:
@@ -207,11 +210,12 @@ class ConfigParser:
 
     @log_dir.setter
     def log_dir(self, path: str | Path) -> None:
-        self._log_dir = Path(path)
+        self._log_dir, self._chosen = Path(path), True
 
     def _set_folders(self) -> None:
         trainer = self.config.get("trainer")
-        self._root = Path(trainer.get("save_dir", TrainerOptions.save_dir) if isinstance(trainer, dict) else "saved/")
+        save_dir = trainer.get("save_dir") if isinstance(trainer, dict) else None
+        self._root = Path(save_dir if isinstance(save_dir, str) else TrainerOptions.save_dir)
         self._name = str(self.config.get("name", "run"))
         self._save_dir, self._log_dir = folders_of(self._root, self._name, self.run_id)
         if self.in_place and self.resume is not None:

@@ -8,7 +8,7 @@ from functools import partial, update_wrapper
 from typing import Any
 
 from settings.document import Document, KeyPath
-from settings.lookup import find
+from settings.lookup import find, where_defined
 from utils.errors import ConfigError
 
 
@@ -42,6 +42,8 @@ def resolve(document: Document, path: KeyPath, module: Any, kwargs: dict[str, An
 
     An argument that the section gives as "auto" is left to `kwargs`; any other is either's, not both's.
     """
+    if path[0] not in document.tree:
+        raise ConfigError(document.fault((), f"the section {path[0]!r} is missing").line)
     section = value_at(document.tree, path)
     if isinstance(section, str):
         path_of_name, name, arguments = path, section, {}
@@ -65,7 +67,9 @@ def reported(document: Document, path: KeyPath, target: Any) -> Iterator[None]:
         yield
     except (TypeError, ValueError) as error:
         innermost = inspect.getinnerframes(error.__traceback__)[-1]  # type: ignore[arg-type]
-        text = f"{target.__name__}: {error} ({innermost.filename}:{innermost.lineno})"
+        called = innermost.filename != __file__  # else its arguments do not fit: no line of the target ran
+        place = f"{innermost.filename}:{innermost.lineno}" if called else where_defined(target)
+        text = f"{target.__name__}: {' '.join(str(error).split())} ({place})"
         raise ConfigError(document.fault(path, text).line) from error
 
 

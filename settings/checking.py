@@ -39,9 +39,11 @@ class _Checker:
     def __init__(self, document: Document, modules: dict[str, Modules]) -> None:
         self.document, self.tree, self.modules = document, document.tree, modules
         self.faults: list[Fault] = []
+        self.faulty: set[str | int] = set()  # the sections with a fault, from which others would only follow
 
     def fault(self, path: KeyPath, text: str) -> None:
         self.faults.append(self.document.fault(path, text))
+        self.faulty.update(path[:1])
 
     def root(self) -> None:
         for key in self.tree:
@@ -117,6 +119,8 @@ class _Checker:
 
     def callables(self, section: str) -> None:
         node = self.tree[section]
+        if section in self.faulty:
+            return
         for index, item in enumerate(node if isinstance(node, list) else [node]):
             path: KeyPath = (section, index) if isinstance(node, list) else (section,)
             if isinstance(item, dict):
@@ -147,7 +151,10 @@ class _Checker:
         if len(self.faults) == before:
             for key, text in options.of(values).problems():
                 self.fault(("trainer", key) if key in values else ("trainer",), text)
-            self.monitors(trainer.log_names(self.tree))
+            if "metrics" in self.faulty:
+                return
+            log_names = getattr(trainer, "log_names", None)  # a loop of one's own may have none
+            self.monitors(log_names(self.tree) if log_names else None)
 
     def monitors(self, names: Sequence[str] | None) -> None:
         """The values that epochs are judged by must be ones that the log will have; None: only running can tell."""
@@ -177,7 +184,7 @@ def may_be_added(options: Any) -> Callable[[KeyPath], bool]:
         if path[0] == "trainer":
             return len(path) == 2 and path[1] in known
         return (len(path) == 2 and (path[1] in sections.KEYS.get(str(path[0]), ()))) or (
-            len(path) == 3 and path[1] == "args"
+            len(path) == 3 and path[1] == "args" and path[0] in sections.ROOT
         )
 
     return check_path

@@ -59,19 +59,22 @@ def modification(values: dict[str, Any], options: Sequence[Any]) -> dict[tuple[s
 
 def option_name(flags: Sequence[str]) -> str:
     """The name under which an option's value is found: its first long flag's."""
-    long = next((flag for flag in flags if flag.startswith("--")), flags[0])
-    return long.lstrip("-").replace("-", "_")
+    return long_flag(flags).lstrip("-").replace("-", "_")
+
+
+def long_flag(flags: Sequence[str]) -> str:
+    """The flag that an option is known by: its first long one."""
+    return next((flag for flag in flags if flag.startswith("--")), flags[0])
 
 
 def _parse_click(command: click.Command, options: Sequence[Any]) -> dict[str, Any]:
     taken = {flag for parameter in command.params for flag in parameter.opts}
     for option in options:
-        if not taken.intersection(option.flags):
+        free = [flag for flag in option.flags if flag not in taken]
+        if long_flag(option.flags) in free:
             shown = option.target.replace(";", ".") if isinstance(option.target, str) else ".".join(option.target)
             kind = _boolean if option.type is bool else option.type
-            command.params.append(
-                click.Option([*option.flags, option_name(option.flags)], type=kind, help=f"sets {shown}")
-            )
+            command.params.append(click.Option([*free, option_name(option.flags)], type=kind, help=f"sets {shown}"))
             taken.update(option.flags)
     for flags, keywords in STANDARD:
         free = [flag for flag in flags if flag not in taken]
@@ -93,9 +96,10 @@ def _parse_click(command: click.Command, options: Sequence[Any]) -> dict[str, An
 def _parse_argparse(parser: argparse.ArgumentParser, options: Sequence[Any]) -> dict[str, Any]:
     taken = set(parser._option_string_actions)
     for option in options:
-        if not taken.intersection(option.flags):  # a parser may be used twice
+        free = [flag for flag in option.flags if flag not in taken]
+        if long_flag(option.flags) in free:  # a parser may be used twice
             kind = _boolean if option.type is bool else option.type
-            parser.add_argument(*option.flags, default=None, type=kind)
+            parser.add_argument(*free, default=None, type=kind)
             taken.update(option.flags)
     for flags, keywords in STANDARD:
         free = [flag for flag in flags if flag not in taken]

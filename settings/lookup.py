@@ -15,7 +15,7 @@ def find(name: Any, modules: Sequence[Any], kind: Any = object) -> Any:
     :param kind: what a class must derive from
     """
     if not isinstance(name, str) or not name.isidentifier():
-        raise LookupError(f"{name!r} is no name of a class or function")
+        raise LookupError(f"{name!r} is no name of a class or function; write the bare name")
     for module in modules:
         found = getattr(module, name, None)
         if found is not None and not name.startswith("_") and _is_kind(found, kind):

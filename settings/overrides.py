@@ -1,11 +1,12 @@
 """Values set from the command line: `-s KEY.PATH=VALUE`, and the options that a project adds."""
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from settings.document import Document, KeyPath, dotted
 from settings.names import suggestion
-from settings.read_json import parse_value
+from settings.read_json import PYTHON_WORDS, parse_value
 from utils.errors import ConfigError
 
 
@@ -19,7 +20,7 @@ def apply_sets(document: Document, sets: Sequence[str], may_be_added: Callable[[
     faults = []
     for text in sets:
         key, equals, value = text.partition("=")
-        path = tuple(_step(part) for part in key.removeprefix("+").split("."))
+        path = keys_of(document.tree, key.removeprefix("+").split("."))
         if not equals or not all(part != "" for part in path):
             faults.append(f"-s {text}: write KEY.PATH=VALUE, for example -s optimizer.args.lr=0.01")
         elif fault := _missing(document.tree, path, key.startswith("+"), may_be_added):
@@ -44,13 +45,20 @@ def set_value(document: Document, path: KeyPath, value: Any, place: str) -> None
     document.places[path] = place
 
 
-def _step(part: str) -> str | int:
-    return int(part) if part.isdecimal() else part
+def keys_of(tree: Any, parts: Sequence[str | int]) -> KeyPath:
+    """The parts of a path as keys: a number is the index where it leads into a list, a name where into an object."""
+    path: KeyPath = ()
+    for part in parts:
+        key = int(part) if isinstance(tree, list) and str(part).isdecimal() else part
+        path = (*path, key)
+        found = (isinstance(tree, dict) and key in tree) or (isinstance(tree, list) and key in range(len(tree)))
+        tree = tree[key] if found else None
+    return path
 
 
 def _value(text: str) -> Any:
     try:
-        return parse_value(text)
+        return parse_value(PYTHON_WORDS.get(text, text))
     except ConfigError:
         return text
 
@@ -67,7 +75,7 @@ def _missing(tree: Any, path: KeyPath, adding: bool, may_be_added: Callable[[Key
                     else "the list is empty"
                 )
         elif not isinstance(node, dict):
-            return f"{dotted(path[:index])} is {node!r} and has no {key!r} in it"
+            return f"{dotted(path[:index])} is {json.dumps(node)} and has no {key!r} in it"
         elif key not in node:
             if adding or may_be_added(path):
                 return None

@@ -6,12 +6,12 @@ key twice, NaN, an object nested too deep to print.
 
 import re
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]
-from json.scanner import NUMBER_RE
 from typing import Any, NoReturn
 
 from settings.document import Document, KeyPath
 from utils.errors import ConfigError
 
+NUMBER = re.compile(r"(-?(?:0|[1-9][0-9]*))(\.[0-9]+)?([eE][-+]?[0-9]+)?")  # of digits 0 to 9 only
 BLANK = re.compile(r"[ \t\n\r]*")
 WORD = re.compile(r"[A-Za-z_+\-][A-Za-z_0-9]*")
 WORDS: dict[str, bool | None] = {"true": True, "false": False, "null": None}
@@ -60,7 +60,7 @@ class _Reader:
             return self.array(at + 1, path)
         if start == '"':
             return self.string(at)
-        if number := NUMBER_RE.match(self.text, at):
+        if number := NUMBER.match(self.text, at):
             return self.number(at, number)
         word = WORD.match(self.text, at)
         if word and word[0] in WORDS:
@@ -105,7 +105,8 @@ class _Reader:
         if sign == closing:
             return at + 1, True
         if sign != ",":
-            self.fail(at if sign else end, f"expected ',' or '{closing}'" + self.hint(at))
+            found = self.hint(at) if sign else ", the file ends"
+            self.fail(at if sign else end, f"expected ',' or '{closing}'" + found)
         after = self.blank(at + 1)
         if self.text[after : after + 1] == closing:
             self.fail(at, f"a comma before '{closing}'; JSON takes none after the last item")
@@ -115,7 +116,11 @@ class _Reader:
         try:
             return scanstring(self.text, at + 1, True)
         except JSONDecodeError as error:
-            self.fail(error.pos, error.msg[0].lower() + error.msg[1:].rstrip(" at"))
+            said = {"Unterminated string starting at": 'a text without its closing "'}.get(error.msg)
+            self.fail(
+                error.pos,
+                said or f'{error.msg[0].lower()}{error.msg[1:].removesuffix(" at")} (is a closing " missing?)',
+            )
 
     def number(self, at: int, match: re.Match[str]) -> tuple[int | float, int]:
         integer, fraction, exponent = match.groups()

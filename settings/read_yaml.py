@@ -1,12 +1,16 @@
 """YAML, read safely and with the place of every value."""
 
 import re
+from math import isfinite
 from typing import Any, NoReturn
 
 import yaml
 
 from settings.document import Document, KeyPath
 from utils.errors import ConfigError
+
+DEEPEST = 100
+PLAIN = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq"))
 
 
 class _Loader(yaml.SafeLoader):
@@ -22,12 +26,15 @@ _Loader.add_implicit_resolver(
 
 def read_yaml(text: str, name: str) -> Document:
     """The config in a YAML text; raises ConfigError at the line and column of the first fault."""
-    loader = _Loader(text)
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise ConfigError(f"{_place(name, mark)}: {error.problem or error.context}") from None
+        problem = error.context if error.problem == "but found another document" else error.problem
+        raise ConfigError(f"{_place(name, mark)}: {problem or error.context}") from None
+    except RecursionError:
+        raise ConfigError(f"{name}:1:1: nested deeper than {DEEPEST} levels") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{name}:1:1: {str(error).splitlines()[0]}") from None
     places: dict[KeyPath, str] = {}
@@ -48,6 +55,10 @@ class _Reader:
         self.places.setdefault(path, _place(self.name, node.start_mark))
         if id(node) in self.around:
             self.fail(node, "an alias to something that it stands in")
+        if len(path) > DEEPEST:
+            self.fail(node, f"nested deeper than {DEEPEST} levels")
+        if not isinstance(node, yaml.ScalarNode) and node.tag not in PLAIN:
+            self.fail(node, f"the tag {node.tag.removeprefix('tag:yaml.org,2002:')!r} is not for configs")
         self.around.add(id(node))
         try:
             if isinstance(node, yaml.MappingNode):
@@ -62,7 +73,8 @@ class _Reader:
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode) or key_node.tag != "tag:yaml.org,2002:str":
-                self.fail(key_node, "keys are words; put this one in quotes")
+                merge = key_node.tag == "tag:yaml.org,2002:merge"
+                self.fail(key_node, "merge keys are not read" if merge else "keys are words; put this one in quotes")
             key = str(key_node.value)
             if key in result:
                 self.fail(key_node, f"the key {key!r} stands here a second time; first at {self.places[(*path, key)]}")
@@ -77,6 +89,8 @@ class _Reader:
             self.fail(node, f"{node.value!r} cannot be read as {node.tag.rsplit(':', 1)[-1]}")
         if not isinstance(value, (bool, int, float, str, type(None))):
             self.fail(node, f"{node.value!r} is a {type(value).__name__}; put it in quotes")
+        if isinstance(value, float) and not isfinite(value):
+            self.fail(node, f"{node.value}: a config has no such number")
         return value
 
     def fail(self, node: yaml.Node, text: str) -> NoReturn:

@@ -26,6 +26,8 @@ def make_new(root: Path, name: str, run_id: str) -> tuple[Path, Path, str]:
             log_dir.mkdir(parents=True, exist_ok=True)
             return save_dir, log_dir, run_id
         except FileExistsError:
+            if not save_dir.exists():  # on the way to it lies a link to nothing
+                raise ConfigError(f"{save_dir}: cannot be made; trainer.save_dir says where runs are kept") from None
             attempt += 1
             run_id = f"{wanted}_{attempt}"
         except OSError as error:

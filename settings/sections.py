@@ -1,6 +1,6 @@
 """The sections of a config: which there are, and what the code adds to the arguments of each."""
 
-from typing import Any
+from typing import Any, Literal
 
 BUILT = ("arch", "data_loader", "valid_data_loader", "test_data_loader", "optimizer", "lr_scheduler")  # type, args
 NAMED = ("loss", "metrics")  # functions, or objects, that are called later
@@ -10,6 +10,7 @@ ROOT = {
     "seed": int,
     "n_gpu": int,
     **dict.fromkeys(BUILT, dict),
+    "lr_scheduler": dict | None,
     "loss": str | dict,
     "metrics": list,
     "trainer": dict,
@@ -18,10 +19,9 @@ ROOT = {
     "config_version": int,
 }
 GIVEN = {"optimizer": 1, "lr_scheduler": 1, "loss": 2, "metrics": 2}  # parameters; optimizer; output and target
-KEYS = {"lr_scheduler": {"interval": str, "monitor": str, "warmup": int}}  # beside type and args
-DEFAULTS: dict[str, Any] = {"seed": 0, "metrics": []}
+KEYS = {"lr_scheduler": {"interval": Literal["epoch", "step"], "monitor": str, "warmup": int}}  # beside type and args
 
-__all__ = ["BUILT", "DEFAULTS", "GIVEN", "KEYS", "NAMED", "REQUIRED", "ROOT", "kind_of"]
+__all__ = ["BUILT", "GIVEN", "KEYS", "NAMED", "REQUIRED", "ROOT", "kind_of"]
 
 
 def kind_of(section: str) -> Any:

@@ -7,6 +7,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 NAMES = {
     dict: "an object",
     list: "a list",
+    tuple: "a list",
     str: "a text",
     bool: "true or false",
     int: "a whole number",
@@ -25,7 +26,7 @@ def fits(value: Any, annotation: Any) -> bool:
     """Whether the value can be given for an argument of that annotation; True where only running can tell."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
-        return any(fits(value, part) for part in parts)
+        return any(fits(value, part) for part in _parts(annotation))
     if origin is Literal:
         return any(value == part and type(value) is type(part) for part in parts)
     if annotation is None or annotation is types.NoneType:
@@ -46,11 +47,17 @@ def fits(value: Any, annotation: Any) -> bool:
     return True
 
 
+def _parts(annotation: Any) -> list[Any]:
+    """The parts of a union that a config can hold: no tensors."""
+    parts = get_args(annotation)
+    return [part for part in parts if getattr(part, "__module__", "") != "torch"] or list(parts)
+
+
 def describe(annotation: Any) -> str:
     """An annotation in the words of a config."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
-        return " or ".join(describe(part) for part in parts)
+        return " or ".join(describe(part) for part in _parts(annotation))
     if origin is Literal:
         return " or ".join(map(_shown, parts))
     if annotation is None or annotation is types.NoneType:
@@ -65,5 +72,5 @@ def describe(annotation: Any) -> str:
 def _shown(value: Any) -> str:
     import json
 
-    text = json.dumps(value)
+    text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -14,7 +14,7 @@ class Monitor:
     def __init__(self, rule: str = "off", patience: float = math.inf) -> None:
         mode, _, self.key = rule.partition(" ")
         if rule != "off" and (mode not in ("min", "max") or not self.key.strip()):
-            raise ValueError(f"monitor {rule!r}; write 'min NAME', 'max NAME' or 'off'")
+            raise ValueError(f"{rule!r}; write 'min NAME', 'max NAME' or 'off'")
         self.key = self.key.strip()
         self.sign = {"min": 1.0, "max": -1.0}.get(mode, 0.0)
         self.patience = patience if patience > 0 else math.inf

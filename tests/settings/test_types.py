@@ -1,0 +1,73 @@
+"""misfit: whether a value from a config fits an annotation."""
+
+from pathlib import Path
+from typing import Any, Literal, Optional, Union
+
+import pytest
+import torch
+
+from settings.types import describe, misfit
+
+FITTING = [
+    (3, int),
+    (3, float),
+    (0.5, float),
+    (True, bool),
+    ("x", str),
+    ("a/b", Path),
+    (None, Optional[int]),  # noqa: UP045
+    (3, int | None),
+    ("auto", int | Literal["auto"]),
+    (0.1, Union[float, torch.Tensor]),  # noqa: UP007
+    ([1, 2], list[int]),
+    ([], list[int]),
+    ([0.9, 0.99], tuple[float, float]),
+    ({"a": 1}, dict[str, int]),
+    (None, None),
+    (object, Any),
+    ("anything", torch.dtype),
+]
+
+
+@pytest.mark.parametrize(("value", "annotation"), FITTING)
+def test_a_fitting_value_is_no_misfit(value, annotation):
+    assert misfit(value, annotation) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation", "text"),
+    [
+        ("3", int, '"3" is not a whole number'),
+        (3.0, int, "3.0 is not a whole number"),
+        (True, int, "true is not a whole number"),
+        (False, float, "false is not a number"),
+        (1, bool, "1 is not true or false"),
+        (3, str, "3 is not a text"),
+        (3, Path, "3 is not a path"),
+        (None, int, "null is not a whole number"),
+        ("x", int | None, '"x" is not a whole number or null'),
+        (True, Literal[0, 1, 2], "true is not 0 or 1 or 2"),
+        ("fp16", Literal["off", "float16"] | bool, '"fp16" is not "off" or "float16" or true or false'),
+        (["a"], list[int], '["a"] is not a list (a whole number each)'),
+        (3, list, "3 is not a list"),
+        (0.9, tuple[float, float], "0.9 is not a list"),
+        ({"a": "x"}, dict[str, int], '{"a": "x"} is not an object'),
+        ([], dict, "[] is not an object"),
+        ("0.1", float | torch.Tensor, '"0.1" is not a number'),
+        ("Größe", int, '"Größe" is not a whole number'),
+    ],
+)
+def test_a_misfit_says_what_the_value_should_be_in_the_words_of_a_config(value, annotation, text):
+    assert misfit(value, annotation) == text
+
+
+def test_a_long_value_is_cut_to_fit_the_line():
+    text = misfit(list(range(100)), int)
+    assert text is not None
+    assert text.endswith("... is not a whole number")
+    assert len(text) < 90
+
+
+def test_annotations_are_described_without_python():
+    assert describe(float | None) == "a number or null"
+    assert describe(list[str]) == "a list (a text each)"
