@@ -78,12 +78,12 @@ class BaseTrainer(ABC):
         log: dict[str, Any] = {}
         try:
             while not self._is_finished():
-                epoch, before = self._epochs_done() + 1, self.step
+                epoch, before, started = self._epochs_done() + 1, self.step, monotonic()
                 seed_generators(self.seed, dist.rank(), "epoch", epoch)
                 log = {"epoch": epoch, **self._train_epoch(epoch)}
                 if self.step == before:  # a trainer that keeps no count of its steps
                     self.step += self.len_epoch or 1
-                self._end_epoch(epoch, log)
+                self._end_epoch(epoch, log, seconds=round(monotonic() - started, 6))
             self.logger.info("Done. Evaluate it: python test.py -r %s", self.config.save_dir)
         except KeyboardInterrupt:
             where = f"stopped at step {self.step}; go on with: python train.py -r {self.config.save_dir}"
@@ -93,9 +93,9 @@ class BaseTrainer(ABC):
             self.writer.close()
         return log
 
-    def _end_epoch(self, epoch: int, log: dict[str, Any]) -> None:
+    def _end_epoch(self, epoch: int, log: dict[str, Any], **timing: float) -> None:
         values = flatten({key: value for key, value in log.items() if key != "epoch"})
-        self._write_row("epoch", epoch, values)
+        self._write_row("epoch", epoch, values, **timing)
         self._refuse_not_finite(values.get("loss"))
         missing = self.monitor.enabled and self.monitor.key not in values
         best = not missing and self.monitor.judge(values)

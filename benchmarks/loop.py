@@ -63,8 +63,8 @@ def by_project(config: dict[str, Any], epochs: int) -> list[float]:
             super()._begin()
             moments[0] = perf_counter()
 
-        def _end_epoch(self, epoch: int, log: dict[str, Any]) -> None:
-            super()._end_epoch(epoch, log)
+        def _end_epoch(self, epoch: int, log: dict[str, Any], **timing: float) -> None:
+            super()._end_epoch(epoch, log, **timing)
             moments.append(perf_counter())
 
     module_trainer.Timed = Timed  # type: ignore[attr-defined]

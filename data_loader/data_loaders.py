@@ -3,10 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch.utils.data import Subset
+
 from base import BaseDataLoader, TensorDataLoader
 from data_loader.files import read_cifar10, read_digits, read_mnist
 from data_loader.transforms import Normalize, RandomAffine, RandomCropFlip
 from utils.errors import ConfigError
+from utils.seed import generator
 
 
 class DigitsDataLoader(TensorDataLoader):
@@ -101,9 +105,11 @@ class Cifar10DataLoader(TensorDataLoader):
 class ImageFolderDataLoader(BaseDataLoader):
     """Image files of your own, one folder a class: `data_dir/train/CLASS/*.png`, and `data_dir/test` likewise.
 
+    Without these two, `data_dir/CLASS/*.png` is divided into training and test part, the same each time.
     Batches: images [B, 3, size, size], classes [B] in the order of the folders' names.
 
     :param size: pixels of the square that the model sees
+    :param test_split: the part of the images that is for testing, where there is no folder for them
     """
 
     def __init__(
@@ -115,23 +121,43 @@ class ImageFolderDataLoader(BaseDataLoader):
         num_workers: int = 2,
         training: bool = True,
         size: int = 64,
+        test_split: float = 0.2,
         **options: Any,
     ) -> None:
         from torchvision.datasets import ImageFolder
 
-        folder = Path(data_dir) / ("train" if training else "test")
+        folder, is_divided = Path(data_dir), (Path(data_dir) / "train").is_dir()
+        if is_divided:
+            folder = folder / ("train" if training else "test")
         if not folder.is_dir():
             raise ConfigError(
-                f"{folder}: no such folder; images belong in {data_dir}/train/CLASS/ and {data_dir}/test/CLASS/"
+                f"{folder}: no such folder; images belong in {data_dir}/train/CLASS and {data_dir}/test/CLASS"
             )
-        plain = ImageFolder(str(folder), transform=_image_transform(size, augment=False))
-        dataset = ImageFolder(str(folder), transform=_image_transform(size, augment=True)) if training else plain
+        try:
+            plain = ImageFolder(str(folder), transform=_image_transform(size, augment=False))
+        except FileNotFoundError as error:
+            raise ConfigError(f"{folder}: {str(error).splitlines()[0]}") from None
+        augmented = ImageFolder(str(folder), transform=_image_transform(size, augment=training))
         self.classes = plain.classes
-        super().__init__(dataset, batch_size, shuffle, validation_split, num_workers, valid_dataset=plain, **options)
+        part = list(range(len(plain))) if is_divided else _part(len(plain), test_split, training)
+        super().__init__(
+            Subset(augmented, part),
+            batch_size,
+            shuffle,
+            validation_split,
+            num_workers,
+            valid_dataset=Subset(plain, part),
+            **options,
+        )
+
+
+def _part(n: int, test_split: float, training: bool) -> list[int]:
+    order = torch.randperm(n, generator=generator("test part")).tolist()
+    n_test = int(n * test_split)
+    return sorted(order[n_test:] if training else order[:n_test])
 
 
 def _image_transform(size: int, augment: bool) -> Any:
-    import torch
     from torchvision.transforms import v2
 
     if augment:

@@ -27,11 +27,12 @@ class Progress:
             desc=title, total=total, initial=start, unit="step", leave=False, dynamic_ncols=True, disable=not terminal
         )
         self._due = monotonic() + SECONDS_BETWEEN_LINES
-        self._asked = monotonic(), start
+        self._samples, self._asked = 0, (monotonic(), 0)
 
-    def advance(self) -> None:
-        """One more step is done."""
+    def advance(self, samples: int) -> None:
+        """One more step is done, over so many samples."""
         self._done += 1
+        self._samples += samples
         self._bar.update()
 
     def show(self, values: dict[str, float]) -> None:
@@ -44,13 +45,27 @@ class Progress:
             self._logger.info("%s  step %d/%d  %s", self._title, self._done, self._total, text)
 
     def timing(self) -> dict[str, float]:
-        """Seconds and steps a second since this was last asked."""
-        (before, done), self._asked = self._asked, (monotonic(), self._done)
-        seconds = self._asked[0] - before
-        return {"seconds": round(seconds, 6), "steps_per_second": round((self._done - done) / max(seconds, 1e-9), 3)}
+        """Seconds, and samples a second, since this was last asked; the most memory taken so far, in MiB."""
+        (then, samples), self._asked = self._asked, (monotonic(), self._samples)
+        seconds = self._asked[0] - then
+        rate = (self._samples - samples) / max(seconds, 1e-9)
+        return {"seconds": round(seconds, 6), "samples_per_second": round(rate, 1), "memory_mib": peak_memory()}
 
     def __enter__(self) -> "Progress":
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._bar.close()
+
+
+def peak_memory() -> float:
+    """The most memory that this process has taken: on the GPU, if it uses one, else of the machine; in MiB."""
+    import torch
+
+    if torch.cuda.is_initialized():
+        return round(torch.cuda.max_memory_allocated() / 2**20, 1)
+    try:
+        from resource import RUSAGE_SELF, getrusage
+    except ImportError:  # Windows
+        return 0.0
+    return round(getrusage(RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10), 1)

@@ -91,7 +91,7 @@ class Trainer(BaseTrainer):
                 seed_generators(self.seed, dist.rank(), "step", self.step)
                 self._train_step(batches)
                 self.step += 1
-                progress.advance()
+                progress.advance(sum(portion.n_total for portion in batches))
                 if self.step % self.log_step == 0:
                     progress.show(self._log_row(epoch, progress))
                 if self.step < end:  # the checkpoint of an epoch's last step comes after its validation
