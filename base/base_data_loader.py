@@ -52,7 +52,7 @@ class BaseDataLoader(DataLoader):
         self.validation_split = validation_split
         self.split_seed = split_seed
         self.seed_all = seed_all
-        self.valid_dataset = valid_dataset if valid_dataset is not None else dataset
+        self.valid_dataset = valid_dataset
         self.n_samples = len(dataset)  # type: ignore[arg-type]
         self.options = options
         sampler, self.valid_sampler = options.get("sampler"), None
@@ -63,6 +63,12 @@ class BaseDataLoader(DataLoader):
         if "batch_sampler" not in options:
             options = options | {"batch_size": batch_size, "sampler": sampler, "shuffle": shuffle and sampler is None}
         options["pin_memory"] = bool(options.get("pin_memory")) and torch.accelerator.is_available()
+        common = {"batch_size": batch_size, "collate_fn": collate_fn, "num_workers": num_workers}
+        self.init_kwargs = {
+            "dataset": dataset,
+            "shuffle": False,
+            **common,
+        }  # for a `split_validation` of a project's own
         super().__init__(dataset, num_workers=num_workers, collate_fn=collate_fn, **options)
 
     def stream(self, start: int = 0) -> Iterator[Any]:
@@ -124,7 +130,7 @@ class BaseDataLoader(DataLoader):
     def _valid_loader(self, indices: Any) -> DataLoader:
         options = {key: value for key, value in self.options.items() if key != "drop_last"}
         return BaseDataLoader(
-            self.valid_dataset,
+            self.dataset if self.valid_dataset is None else self.valid_dataset,
             self.batch_size,
             shuffle=False,
             num_workers=self.num_workers,

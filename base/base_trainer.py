@@ -2,6 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
+from functools import cached_property
 from math import isfinite
 from time import monotonic
 from typing import Any
@@ -44,7 +45,7 @@ class BaseTrainer(ABC):
 
     def __init__(self, model: torch.nn.Module, criterion: Any, metric_ftns: Any, optimizer: Any, config: Any) -> None:
         self.config = config
-        self.options = self.Options.of(config.get("trainer", {}))
+        self.options = self._options = self.Options.of(config.get("trainer", {}))
         self.logger: logging.Logger = config.get_logger("trainer", self.options.verbosity)
         fix_algorithms(self.options.deterministic)
         if "trainer" in config:  # resolved once, then stored with the run
@@ -64,9 +65,15 @@ class BaseTrainer(ABC):
         self.writer = TensorboardWriter(
             lambda: config.log_dir, self.logger, self.options.tensorboard and dist.is_main()
         )
-        self.log = MetricsLog(None)
-        self.checkpoints: CheckpointFolder | None = None
+        self._log = MetricsLog(None)
+        self._checkpoints: CheckpointFolder | None = None
+        self._epoch = 0  # how many are done
         self._saved_at = monotonic()
+
+    @cached_property
+    def checkpoint_dir(self) -> Any:
+        """Where checkpoints go."""
+        return self.config.save_dir
 
     @abstractmethod
     def _train_epoch(self, epoch: int) -> dict[str, Any]:
@@ -74,22 +81,23 @@ class BaseTrainer(ABC):
 
     def train(self) -> dict[str, Any]:
         """Trains until the last epoch, or until the monitor has lost patience; returns the log of the last epoch."""
-        self._begin()
         log: dict[str, Any] = {}
         try:
+            self._begin()
             while not self._is_finished():
                 epoch, before, started = self._epochs_done() + 1, self.step, monotonic()
                 seed_generators(self.seed, dist.rank(), "epoch", epoch)
                 log = {"epoch": epoch, **self._train_epoch(epoch)}
                 if self.step == before:  # a trainer that keeps no count of its steps
                     self.step += self.len_epoch or 1
+                self._epoch = epoch
                 self._end_epoch(epoch, log, seconds=round(monotonic() - started, 6))
             self.logger.info("Done. Evaluate it: python test.py -r %s", self.config.save_dir)
         except KeyboardInterrupt:
             where = f"stopped at step {self.step}; go on with: python train.py -r {self.config.save_dir}"
             raise UserError(where, exit_code=130) from None
         finally:
-            self.log.close()
+            self._log.close()
             self.writer.close()
         return log
 
@@ -110,19 +118,19 @@ class BaseTrainer(ABC):
             )
 
     def _is_finished(self) -> bool:
-        limit = self.options.max_steps
+        limit = self._options.max_steps
         done = self._epochs_done() >= self.epochs if self.epochs else limit is not None and self.step >= limit
         return done or self.monitor.should_stop
 
     def _epochs_done(self) -> int:
-        return self.step // (self.len_epoch or 1)
+        return self._epoch
 
     # -- the log ----------------------------------------------------------------------------------------------------
 
     def _write_row(self, kind: str, epoch: int, values: dict[str, Any], **timing: Any) -> None:
         """One row for metrics.jsonl, one for timing.jsonl, and the points of both for TensorBoard."""
         lr = self.optimizer.param_groups[0]["lr"] if hasattr(self.optimizer, "param_groups") else None
-        self.log.write({"kind": kind, "step": self.step, "epoch": epoch, "lr": lr, **values}, timing)
+        self._log.write({"kind": kind, "step": self.step, "epoch": epoch, "lr": lr, **values}, timing)
         self.writer.add_row(kind, {"lr": lr, **values, **timing}, self.step)
 
     def _refuse_not_finite(self, loss: Any) -> None:
@@ -158,10 +166,10 @@ class BaseTrainer(ABC):
         """Takes up the checkpoint to resume from, or writes and reads back the first one."""
         self.config.start_run()
         folder = self.config.save_dir
-        self.checkpoints = CheckpointFolder(folder, self.options.keep_last)
+        self._checkpoints = CheckpointFolder(folder, self._options.keep_last)
         if dist.is_main():
-            self.checkpoints.clean()
-            self.log = MetricsLog(self.config.log_dir)
+            self._checkpoints.clean()
+            self._log = MetricsLog(self.config.log_dir)
         if self.config.resume is not None:
             self._resume_checkpoint(self.config.resume)
         if dist.is_main():
@@ -184,7 +192,7 @@ class BaseTrainer(ABC):
 
     def _save_within_epoch(self) -> None:
         """Saves between two steps if it is time to."""
-        options = self.options
+        options = self._options
         by_steps = options.save_steps is not None and self.step % options.save_steps == 0
         ask = options.save_minutes is not None and self.step % 10 == 0  # all ranks must agree, which costs a message
         if by_steps or (ask and dist.from_main(monotonic() - self._saved_at) >= 60 * (options.save_minutes or 0)):
@@ -192,8 +200,8 @@ class BaseTrainer(ABC):
 
     def _save(self, epoch: int | None = None, best: bool = False) -> None:
         state = self._state()  # on every rank: parts of it are collected from all
-        if dist.is_main() and self.checkpoints is not None:
-            self.checkpoints.save(state, epoch, best)
+        if dist.is_main() and self._checkpoints is not None:
+            self._checkpoints.save(state, epoch, best)
         self._saved_at = monotonic()
 
     def _state(self) -> dict[str, Any]:
@@ -209,7 +217,7 @@ class BaseTrainer(ABC):
             "monitor_best": self.monitor.best,
             "config": self.config.config,
             "fingerprint": fingerprint(self.device, self.config.config),
-            "log": self.log.position(),
+            "log": self._log.position(),
             "extra": {name: part for name, part in parts.items() if name not in CHECKPOINT_KEYS},
         }
 
@@ -226,10 +234,10 @@ class BaseTrainer(ABC):
                 part.load_state_dict(stored)
             elif part is not None and part.state_dict():
                 self.logger.warning("%s holds no %r; it starts anew", resume_path, name)
-        self.step = state["step"]
+        self.step, self._epoch = state["step"], state["epoch"]
         self.start_epoch = self._epochs_done() + 1
         if self.config.in_place:
-            self.log.cut(state["log"], self.step)
+            self._log.cut(state["log"], self.step)
             self.writer.purge_step = self.step + 1
         else:
             self.logger.info("Branched from %s at step %d", resume_path, self.step)

@@ -64,6 +64,7 @@ class MetricsLog:
         for file in (self._rows, self._times):
             if file is not None:
                 file.close()
+        self._rows = self._times = None
 
 
 def _appending(path: Path) -> FileIO:

@@ -1,5 +1,6 @@
 """TensorBoard: every method of its SummaryWriter, with the step and the mode filled in."""
 
+import inspect
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +8,6 @@ from time import monotonic
 from typing import Any
 
 WITHOUT_MODE = ("add_histogram", "add_embedding", "add_graph", "add_hparams")
-WITHOUT_STEP = ("add_graph", "add_hparams", "add_custom_scalars", "add_mesh")
 
 
 class TensorboardWriter:
@@ -80,12 +80,14 @@ class TensorboardWriter:
         if writer is None:
             return lambda *arguments, **keywords: None
         add = getattr(writer, name)
+        signature = inspect.signature(add)
 
         def with_step(tag: Any, *arguments: Any, **keywords: Any) -> Any:
             if isinstance(tag, str) and name not in WITHOUT_MODE and self.mode:
                 tag = f"{tag}/{self.mode}"
-            if name not in WITHOUT_STEP and len(arguments) < 2:
-                keywords.setdefault("global_step", self.step)
+            given = signature.bind(tag, *arguments, **keywords).arguments
+            if "global_step" in signature.parameters and "global_step" not in given and name != "add_hparams":
+                keywords["global_step"] = self.step
             return add(tag, *arguments, **keywords)
 
         return with_step

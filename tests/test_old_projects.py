@@ -483,15 +483,6 @@ def test_a_checkpoint_alone_brings_its_config(command_line, tmp_path):
     assert again.resume == config.save_dir / "checkpoint-last.pth"
 
 
-def test_a_config_beside_a_checkpoint_replaces_the_sections_it_has_and_keeps_the_others(command_line, tmp_path):
-    config = ConfigParser({"arch": {"type": "A"}, "SEED": 1, "trainer": {"epochs": 1, "save_dir": str(tmp_path)}})
-    trainer_of(config).train()
-    fine_tuning = write_config(tmp_path, SEED=2)
-    merged = command_line("-r", config.save_dir / "checkpoint-last.pth", "-c", fine_tuning)
-    assert merged["SEED"] == 2
-    assert merged["arch"] == {"type": "A"}
-
-
 # -- rank 7: utils -----------------------------------------------------------------------------------------------------
 
 OLD_NAMES = ("MetricTracker", "ensure_dir", "inf_loop", "prepare_device", "read_json", "write_json")

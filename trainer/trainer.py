@@ -162,6 +162,9 @@ class Trainer(BaseTrainer):
         self._write_row("step", epoch, values, **progress.timing())
         return values
 
+    def _epochs_done(self) -> int:
+        return self.step // self.len_epoch
+
     def _is_finished(self) -> bool:
         return self.step >= self.clock.total_steps or self.monitor.should_stop
 

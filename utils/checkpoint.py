@@ -2,7 +2,7 @@
 
 import os
 import zipfile
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,11 @@ from utils.errors import ConfigError, UserError
 from utils.platform_files import sync_file, sync_folder, temporary_name
 
 FORMAT = 1
+PICKLES = (b"\x80\x02", b"\x80\x04")  # what files of torch before 1.6 begin with
+OBJECTS = (
+    "holds Python objects, which may run code and are not loaded; checkpoints of the old template do (they pickle "
+    "their ConfigParser): train anew, or save its weights as plain tensors"
+)
 PLAIN = (bool, int, float, str, bytes, complex, type(None), torch.dtype, torch.device, torch.Size)
 
 
@@ -31,6 +36,8 @@ def to_plain(value: Any, path: str = "checkpoint") -> Any:
         return torch.from_numpy(value.copy())
     if isinstance(value, str):
         return str(value)
+    if type(value) is Counter:  # the milestones of MultiStepLR
+        return Counter(dict(value))
     if isinstance(value, dict):
         kind = OrderedDict if isinstance(value, OrderedDict) else dict
         plain: Any = kind((to_plain(key, path), to_plain(item, f"{path}.{key}")) for key, item in value.items())
@@ -61,8 +68,9 @@ def write(state: dict[str, Any], path: Path) -> None:
     sync_folder(path.parent)
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path | str) -> dict[str, Any]:
     """The checkpoint at `path`, on the CPU; raises ConfigError with one line if it is damaged or none of ours."""
+    path = Path(path)
     fault = _damage(path)
     if fault:
         raise ConfigError(f"{path}: {fault}")
@@ -104,6 +112,9 @@ def _damage(path: Path) -> str | None:
     # torch.load does not verify the checksums that torch.save writes: one flipped bit would load silently
     if not path.is_file():
         return "no such file"
+    with open(path, "rb") as handle:
+        if handle.read(2) in PICKLES:
+            return OBJECTS
     try:
         with zipfile.ZipFile(path) as archive:
             broken = archive.testzip()
@@ -114,8 +125,5 @@ def _damage(path: Path) -> str | None:
 
 def _unreadable(error: Exception) -> str:
     if "weights_only" in str(error) or "Weights only" in str(error):
-        return (
-            "holds Python objects, which may run code and are not loaded; checkpoints of the old template do "
-            "(they pickle their ConfigParser): train anew, or save its weights as plain tensors"
-        )
+        return OBJECTS
     return f"cannot be read ({str(error).splitlines()[0] if str(error) else type(error).__name__})"

@@ -3,6 +3,7 @@
 Rank and world size are read from torchrun's environment, so asking for them needs no torch.
 """
 
+import atexit
 import os
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
@@ -44,6 +45,7 @@ def start(device: "torch.device") -> None:
     if world_size() > 1 and not group.is_initialized():
         backend = "nccl" if device.type == "cuda" else "gloo"
         group.init_process_group(backend, timeout=timedelta(minutes=30))
+        atexit.register(stop)
 
 
 def stop() -> None:

@@ -7,10 +7,8 @@ from itertools import repeat
 from pathlib import Path
 from typing import Any
 
-from utils.device import prepare_device
-from utils.metric_tracker import MetricTracker
-
-__all__ = ["MetricTracker", "ensure_dir", "inf_loop", "prepare_device", "read_json", "write_json"]
+from utils.device import prepare_device as prepare_device
+from utils.metric_tracker import MetricTracker as MetricTracker
 
 
 def ensure_dir(dirname: str | Path) -> None:

@@ -30,11 +30,11 @@ class WeightAverage:
             self._average.update_parameters(self._raw)
 
     def state_dict(self) -> dict[str, Any]:
-        """The averaged weights under the model's own names; with nothing averaged, nothing."""
-        return {} if self._average is None else dict(self._average.module.state_dict())
+        """The averaged weights under the model's own names; with nothing averaged yet, nothing."""
+        return {} if self._average is None or not self._average.n_averaged else dict(self.model.state_dict())
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from a checkpoint."""
         if self._average is not None:
             self._average.module.load_state_dict(state)
-            self._average.n_averaged.fill_(1)  # only whether there was any update matters to the average
+            self._average.n_averaged.fill_(1)  # the first update copies, all others average

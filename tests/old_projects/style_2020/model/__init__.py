@@ -1,0 +1,2 @@
+from .metric import *
+from .model import *
