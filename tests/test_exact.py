@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -166,3 +167,29 @@ def test_two_processes_under_torchrun(tmp_path: Path) -> None:
     config = json.loads(json.dumps(DIGITS))
     config["data_loader"]["args"] |= {"batch_size": 97, "drop_last": False}  # the last batch of a pass has 33 samples
     break_and_compare(config, tmp_path, kill_at=(20,), launcher=TORCHRUN)
+
+
+def test_float16_with_a_gradient_scaler_and_channels_last(tmp_path: Path) -> None:
+    config = json.loads(json.dumps(DIGITS))
+    config["trainer"] |= {"amp": "float16", "channels_last": True, "save_minutes": 0.0001}
+    break_and_compare(config, tmp_path, kill_at=(30,))
+    run = tmp_path / "models" / "Digits" / "whole" / "checkpoint-last.pth"
+    assert torch.load(run, weights_only=True)["scaler"]["scale"] > 0
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_with_a_short_last_batch(tmp_path: Path) -> None:
+    config = json.loads(json.dumps(DIGITS))
+    config["data_loader"]["args"] |= {"drop_last": False}
+    config["trainer"] |= {"compile": True, "ema_decay": 0.9, "save_steps": 1}
+    break_and_compare(config, tmp_path, kill_at=(20,))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("trial", range(10))
+def test_any_moments(tmp_path: Path, trial: int) -> None:
+    moments = sorted(np.random.default_rng(trial).choice(np.arange(1, 60), size=3, replace=False).tolist())
+    config = json.loads(json.dumps(DIGITS))
+    config["trainer"] |= {"ema_decay": 0.99, "accumulation": 1 + trial % 3, "max_steps": 60, "epochs": 9}
+    break_and_compare(config, tmp_path, kill_at=tuple(moments))
