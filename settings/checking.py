@@ -100,22 +100,25 @@ class _Checker:
         if isinstance(target, type) and given == 2:
             given = 0  # a loss or metric class: output and target go to the object, not to its constructor
         taken = arguments_of(target, given)
-        name, place = target.__name__, where_defined(target)
+        name = target.__name__
         for key, value in values.items():
             if key not in taken.annotations:
                 if not taken.open:
-                    self.fault((*path, key), f"{name} takes no {key!r}; {suggestion(key, taken.annotations)} ({place})")
+                    self.fault(
+                        (*path, key),
+                        f"{name} takes no {key!r}; {suggestion(key, taken.annotations)} ({where_defined(target)})",
+                    )
             elif (
                 value != "auto"
                 and (text := misfit(value, taken.annotations[key]))
                 and not _is_default(target, key, value)
             ):
-                self.fault((*path, key), f"{text} ({place})")
+                self.fault((*path, key), f"{text} ({where_defined(target)})")
         for key in taken.required:
             if key not in values and not any(
                 closest(other, [key]) for other in values if other not in taken.annotations
             ):
-                self.fault(path, f"{name} needs the argument {key!r} ({place})")
+                self.fault(path, f"{name} needs the argument {key!r} ({where_defined(target)})")
 
     def callables(self, section: str) -> None:
         node = self.tree[section]

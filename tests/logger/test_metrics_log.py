@@ -76,6 +76,25 @@ def test_cut_back_to_a_checkpoint_it_goes_on_to_the_same_bytes_as_without_a_brea
         assert (folder / name).read_bytes() == (unbroken / name).read_bytes()
 
 
+def test_the_position_is_that_of_the_file_also_after_closing_and_opening_again(tmp_path):
+    log = MetricsLog(tmp_path)
+    write(log, 1, 2)
+    position = log.position()
+    log.close()
+    with closing(MetricsLog(tmp_path)) as again:
+        assert again.position() == position
+
+
+def test_a_closed_log_still_knows_how_far_it_reaches(tmp_path):
+    log = MetricsLog(tmp_path)
+    write(log, 1, 2)
+    position = log.position()
+    log.close()
+    log.close()
+    write(log, 3)  # is not written
+    assert log.position() == position
+
+
 def test_it_can_be_cut_again_after_it_went_on(stopped):
     folder, _ = stopped
     first = {"bytes": 0, "crc32": 0}
