@@ -71,6 +71,6 @@ def _configuration(save_dir: Path | None, path: Path) -> dict[str, Any]:
         else:
             handlers[name]["filename"] = str(save_dir / handlers[name]["filename"])
     if save_dir is None:
-        root = configuration["root"]
-        root["handlers"] = [name for name in root["handlers"] if name not in files]
+        for logger in (configuration["root"], *configuration.get("loggers", {}).values()):
+            logger["handlers"] = [name for name in logger.get("handlers", []) if name not in files]
     return configuration

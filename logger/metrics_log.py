@@ -22,7 +22,8 @@ class MetricsLog:
         self._folder = folder
         self._rows = None if folder is None else _appending(folder / "metrics.jsonl")
         self._times = None if folder is None else _appending(folder / "timing.jsonl")
-        self._crc32 = 0
+        self._crc32 = 0 if folder is None else zlib.crc32((folder / "metrics.jsonl").read_bytes())
+        self._bytes = 0 if self._rows is None else self._rows.seek(0, os.SEEK_END)
 
     def write(self, row: dict[str, Any], timing: dict[str, Any]) -> None:
         """Appends one row to each file, each with one system call."""
@@ -31,14 +32,14 @@ class MetricsLog:
         line = _line(row)
         self._rows.write(line)
         self._crc32 = zlib.crc32(line, self._crc32)
+        self._bytes += len(line)
         self._times.write(_line({"kind": row["kind"], "step": row["step"], **timing}))
 
     def position(self) -> dict[str, int]:
         """How far the log reaches and its checksum; the bytes are on the disk when this returns."""
-        if self._rows is None:
-            return {"bytes": 0, "crc32": 0}
-        sync_file(self._rows.fileno())
-        return {"bytes": self._rows.seek(0, os.SEEK_END), "crc32": self._crc32}
+        if self._rows is not None:
+            sync_file(self._rows.fileno())
+        return {"bytes": self._bytes, "crc32": self._crc32}
 
     def cut(self, position: dict[str, int], step: int) -> None:
         """Takes the log back to where a checkpoint of that step was written; refuses a log that is not its own."""
@@ -52,9 +53,9 @@ class MetricsLog:
                 "put the file back, or start a new run from the checkpoint's weights with -r CHECKPOINT -c CONFIG"
             )
         self._rows.truncate(position["bytes"])
-        self._crc32 = position["crc32"]
+        self._bytes, self._crc32 = position["bytes"], position["crc32"]
         timing = self._folder / "timing.jsonl"
-        write_whole(timing, b"".join(row for row in timing.read_bytes().splitlines(True) if _belongs(row, step)))
+        write_whole(timing, b"".join(row + b"\n" for row in timing.read_bytes().splitlines() if _belongs(row, step)))
         if self._times is not None:
             self._times.close()
         self._times = _appending(timing)
@@ -78,12 +79,17 @@ def flatten(log: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, dict):
             flat |= {f"{key}/{name}": item for name, item in flatten(value).items()}
             continue
-        value = value.tolist() if hasattr(value, "tolist") else value
+        if hasattr(value, "tolist"):
+            value = value.item() if getattr(value, "size", None) == 1 or _is_number(value) else value.tolist()
         if isinstance(value, (list, tuple)):
             flat |= flatten({f"{key}/{index}": item for index, item in enumerate(value)})
         else:
             flat[str(key)] = value
     return flat
+
+
+def _is_number(value: Any) -> bool:
+    return callable(getattr(value, "numel", None)) and value.numel() == 1  # a tensor of one element
 
 
 def _line(row: dict[str, Any]) -> bytes:

@@ -43,6 +43,7 @@ class TensorboardWriter:
                 return None
             folder = self._log_dir() if callable(self._log_dir) else self._log_dir
             self._writer = SummaryWriter(str(folder), purge_step=self.purge_step)
+            self.purge_step = None  # what this session writes from here on stays
         return self._writer
 
     def set_step(self, step: int, mode: str = "train") -> None:
@@ -82,12 +83,12 @@ class TensorboardWriter:
         add = getattr(writer, name)
         signature = inspect.signature(add)
 
-        def with_step(tag: Any, *arguments: Any, **keywords: Any) -> Any:
-            if isinstance(tag, str) and name not in WITHOUT_MODE and self.mode:
-                tag = f"{tag}/{self.mode}"
-            given = signature.bind(tag, *arguments, **keywords).arguments
-            if "global_step" in signature.parameters and "global_step" not in given and name != "add_hparams":
-                keywords["global_step"] = self.step
-            return add(tag, *arguments, **keywords)
+        def with_step(*arguments: Any, **keywords: Any) -> Any:
+            given = signature.bind(*arguments, **keywords).arguments
+            if name not in WITHOUT_MODE and self.mode and isinstance(given.get("tag"), str):
+                given["tag"] = f"{given['tag']}/{self.mode}"
+            if "global_step" in signature.parameters and name != "add_hparams":
+                given.setdefault("global_step", self.step)
+            return add(**given)
 
         return with_step

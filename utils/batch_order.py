@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import RandomSampler, SequentialSampler, SubsetRandomSampler
 
-from utils.seed import derive_seed, generator, seed_generators
+from utils.seed import derive_seed, generator, seed_generators, seed_own_generator
 
 
 class Place(NamedTuple):
@@ -42,17 +42,17 @@ def share(n: int, rank: int, world: int) -> slice:
 
 def order(sampler: Any, seed: int) -> Tensor:
     """The indices that one pass of a sampler visits, drawn from `seed` alone: int64 [samples]."""
-    match sampler:
-        case SequentialSampler():
-            return torch.arange(len(sampler))
-        case RandomSampler() if not sampler.replacement and sampler.num_samples == len(sampler.data_source):
-            return torch.randperm(len(sampler), generator=generator(seed))
-        case SubsetRandomSampler():
-            indices = torch.as_tensor(sampler.indices)
-            return indices[torch.randperm(len(indices), generator=generator(seed))]
-        case list():
-            return torch.as_tensor(sampler, dtype=torch.int64)
-    seed_generators(seed)  # a sampler of the user's own draws from the global generators
+    kind = type(sampler)  # not isinstance: a class that derives from one of these has an order of its own
+    if kind is SequentialSampler:
+        return torch.arange(len(sampler))
+    if kind is RandomSampler and not sampler.replacement and sampler.num_samples == len(sampler.data_source):
+        return torch.randperm(len(sampler), generator=generator(seed))
+    if kind is SubsetRandomSampler:
+        indices = torch.as_tensor(sampler.indices)
+        return indices[torch.randperm(len(indices), generator=generator(seed))]
+    if kind is not list:
+        seed_generators(seed)
+        seed_own_generator(sampler, seed)
     return torch.as_tensor(list(sampler), dtype=torch.int64)
 
 
@@ -60,6 +60,8 @@ def batches_of_pass(loader: Any, seed: int) -> tuple[Tensor, ...]:
     """The index tensors of one pass over a DataLoader, by its batch size or by a batch sampler of the user's own."""
     if loader.batch_size is None:
         seed_generators(seed)
+        seed_own_generator(loader.batch_sampler, seed)
+        seed_own_generator(getattr(loader.batch_sampler, "sampler", None), seed)
         return tuple(torch.as_tensor(batch, dtype=torch.int64) for batch in loader.batch_sampler)
     batches = order(loader.sampler, seed).split(loader.batch_size)
     return batches[: len(loader)]  # without the short last one where drop_last says so
@@ -69,9 +71,7 @@ def places(loader: Any, seed: int, start: int, rank: int, world: int) -> Iterato
     """The batches from number `start` on, without end; pass p is shuffled by (seed, p)."""
     per_pass = len(loader)
     if per_pass == 0:
-        raise ValueError(
-            "the data loader has no batches: fewer samples than batch_size with drop_last, or no samples at all"
-        )
+        raise ValueError("the data loader has no batches: too few samples for batch_size with drop_last, or none")
     pass_number, first = divmod(start, per_pass)
     while True:
         yield from places_of_pass(loader, derive_seed(seed, "pass", pass_number), first, rank, world)

@@ -1,6 +1,5 @@
 """One checkpoint file: plain data, written whole, checked before it is believed, loaded without running anything."""
 
-import os
 import zipfile
 from collections import Counter, OrderedDict
 from pathlib import Path
@@ -10,9 +9,10 @@ import numpy as np
 import torch
 
 from utils.errors import ConfigError, UserError
-from utils.platform_files import sync_file, sync_folder, temporary_name
+from utils.platform_files import link_or_copy, replacing, sync_file
 
 FORMAT = 1
+NUMBERS = {np.dtype(name).type for name in ("?", "i1", "i2", "i4", "i8", "u1", "f2", "f4", "f8", "c8", "c16")}
 PICKLES = (b"\x80\x02", b"\x80\x04")  # what files of torch before 1.6 begin with
 OBJECTS = (
     "holds Python objects, which may run code and are not loaded; checkpoints of the old template do (they pickle "
@@ -27,15 +27,15 @@ def to_plain(value: Any, path: str = "checkpoint") -> Any:
     NumPy numbers become Python numbers and NumPy arrays tensors; containers keep their kind.
     """
     if isinstance(value, torch.Tensor):
-        return value.detach()
+        return value.detach().as_subclass(torch.Tensor)
+    if isinstance(value, np.generic):
+        value = value.item()
     if type(value) in PLAIN:
         return value
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biufc":
-        return torch.from_numpy(value.copy())
+    if isinstance(value, np.ndarray) and value.dtype.type in NUMBERS:
+        return torch.from_numpy(value.astype(value.dtype.newbyteorder("=")))
     if isinstance(value, str):
-        return str(value)
+        return str.__str__(value)
     if type(value) is Counter:  # the milestones of MultiStepLR
         return Counter(dict(value))
     if isinstance(value, dict):
@@ -53,19 +53,18 @@ def to_plain(value: Any, path: str = "checkpoint") -> Any:
     )
 
 
-def write(state: dict[str, Any], path: Path) -> None:
-    """Writes a checkpoint so that any crash leaves the old file or the new one under `path`, never a part."""
-    temporary = temporary_name(path)
-    try:
+def write(state: dict[str, Any], path: Path, previous: Path | None = None) -> None:
+    """Writes a checkpoint so that any crash leaves the old file or the new one under `path`, never a part.
+
+    :param previous: a name that the old file keeps
+    """
+    with replacing(path) as temporary:
         with open(temporary, "wb") as handle:
             torch.save(to_plain(state), handle)
             handle.flush()
             sync_file(handle.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
+        if previous is not None and path.exists():
+            link_or_copy(path, previous)
 
 
 def read(path: Path | str) -> dict[str, Any]:
@@ -117,10 +116,12 @@ def _damage(path: Path) -> str | None:
             return OBJECTS
     try:
         with zipfile.ZipFile(path) as archive:
-            broken = archive.testzip()
-    except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+            # torch reads nothing of an entry that says it is a folder, and leaves the memory as it was
+            folders = [entry.filename for entry in archive.infolist() if entry.external_attr]
+            broken = archive.testzip() or next(iter(folders), None)
+    except Exception as error:  # zipfile raises whatever the broken bytes lead it to
         return f"not a checkpoint, or a damaged one ({error})"
-    return f"damaged: the checksum of {broken} does not match" if broken else None
+    return f"damaged: the checksum or the entry of {broken} is wrong" if broken else None
 
 
 def _unreadable(error: Exception) -> str:

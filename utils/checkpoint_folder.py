@@ -1,6 +1,5 @@
 """The checkpoints of one run: their names, their rotation, and which of them counts."""
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -29,11 +28,8 @@ class CheckpointFolder:
         :param epoch: also name it `checkpoint-epochN.pth`
         :param best: also name it `model_best.pth`
         """
-        last, fresh = self.path / LAST, self.path / "checkpoint-next.pth"
-        checkpoint.write(state, fresh)
-        if last.exists():
-            os.replace(last, self.path / PREVIOUS)
-        os.replace(fresh, last)
+        last = self.path / LAST
+        checkpoint.write(state, last, previous=self.path / PREVIOUS)
         if epoch is not None:
             link_or_copy(last, self.path / f"checkpoint-epoch{epoch}.pth")
         if best:
@@ -97,4 +93,5 @@ def locate(path: Path, best: bool = False) -> tuple[Path, bool]:
 
 
 def _is_run(folder: Path) -> bool:
-    return folder.resolve().parents[1].name == "models" and (folder / LAST).exists()
+    above = folder.resolve().parents
+    return len(above) > 2 and above[1].name == "models" and (folder / LAST).exists()

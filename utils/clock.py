@@ -3,6 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from utils.errors import ConfigError
+
 
 @dataclass(frozen=True)
 class Clock:
@@ -23,6 +25,10 @@ class Clock:
         cls, per_pass: int, accumulation: int, len_epoch: int | None, epochs: int | None, max_steps: int | None
     ) -> "Clock":
         """The clock of a run over `per_pass` batches a pass that ends with its last epoch or with `max_steps`."""
+        if per_pass == 0:
+            raise ConfigError(
+                "the training data makes no batches: too few samples for batch_size with drop_last, or none"
+            )
         continuous = len_epoch is not None or max_steps is not None
         len_epoch = len_epoch or math.ceil(per_pass / accumulation)
         limits = [limit for limit in (epochs and epochs * len_epoch, max_steps) if limit is not None]

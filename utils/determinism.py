@@ -7,7 +7,7 @@ from typing import Any
 
 from utils import dist
 
-NONDETERMINISTIC = re.compile(r"(\S+) does not have a deterministic implementation")
+NONDETERMINISTIC = re.compile(r"(.+?) does not have a deterministic implementation")
 _operations: set[str] = set()
 
 
@@ -35,6 +35,7 @@ def fix_algorithms(deterministic: bool) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
     if deterministic and not getattr(warnings.showwarning, "watches", False):
+        warnings.filterwarnings("always", message=".*does not have a deterministic implementation")
         warnings.showwarning = _watch(warnings.showwarning)
 
 

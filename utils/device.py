@@ -1,5 +1,6 @@
 """Which device trains, and how a batch of any shape gets there."""
 
+import copy
 import os
 from collections.abc import Callable
 from functools import cache
@@ -22,7 +23,9 @@ def select_devices(name: str | None) -> None:
     chosen = indices.split(",") if indices else []
     if seen:  # indices count among the devices that the launcher allows
         allowed = seen.split(",")
-        chosen = [allowed[int(index)] if int(index) < len(allowed) else index for index in chosen]
+        if any(int(index) >= len(allowed) for index in chosen):
+            raise ConfigError(f"-d {name}: the launcher allows {len(allowed)} GPUs (CUDA_VISIBLE_DEVICES={seen})")
+        chosen = [allowed[int(index)] for index in chosen]
     os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(chosen)
 
 
@@ -33,9 +36,9 @@ def prepare_device(n_gpu_use: int | None = None, name: str | None = None) -> tup
     :param name: the device of `-d`; without it CUDA, else MPS, else CPU
     """
     n_gpu = torch.cuda.device_count()
-    if name == "cpu" or n_gpu_use == 0:
+    if name == "cpu" or (n_gpu_use == 0 and name is None):
         return torch.device("cpu"), []
-    if name is not None and name.startswith("cuda") and n_gpu == 0:
+    if name not in (None, "mps") and n_gpu == 0:
         raise ConfigError(f"-d {name}: torch sees no CUDA device here; write -d cpu")
     if name == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("-d mps: not available on this machine; write -d cpu")
@@ -64,7 +67,9 @@ def map_tensors(function: Callable[[torch.Tensor], torch.Tensor], batch: Any) ->
     if isinstance(batch, torch.Tensor):
         return function(batch)
     if isinstance(batch, dict):
-        return type(batch)((key, map_tensors(function, item)) for key, item in batch.items())
+        moved = copy.copy(batch)  # of its own kind, whatever its constructor takes
+        moved.update({key: map_tensors(function, item) for key, item in batch.items()})
+        return moved
     if isinstance(batch, tuple) and hasattr(batch, "_fields"):
         return type(batch)(*(map_tensors(function, item) for item in batch))
     if isinstance(batch, (tuple, list)):

@@ -89,6 +89,17 @@ def gather(values: "torch.Tensor") -> list["torch.Tensor"]:
     return gathered
 
 
+def gather_objects(value: Any) -> list[Any]:
+    """Every rank's `value`, plain data, in the order of ranks; every rank must call it."""
+    import torch.distributed as group
+
+    if world_size() == 1:
+        return [value]
+    gathered: list[Any] = [None] * world_size()
+    group.all_gather_object(gathered, value)
+    return gathered
+
+
 def share_buffers(model: "torch.nn.Module") -> None:
     """Gives every rank the main process's buffers (batch-norm statistics); every rank must call it."""
     import torch.distributed as group

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from utils import dist
+from utils.checkpoint import to_plain
 from utils.metric_tracker import MetricTracker
 
 
@@ -59,17 +60,23 @@ class EpochMetrics:
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds of it; every rank must call it."""
         sums = [share.tolist() for share in dist.gather(self.means.sums(self.device))]
-        return {"sums": sums, "objects": {name: _state(metric) for name, metric in self.objects.items()}}
+        states = {name: to_plain(_state(metric), name) for name, metric in self.objects.items()}
+        return {"sums": sums, "objects": dist.gather_objects(states) if states else []}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from a checkpoint; at another number of processes the first one takes all sums."""
+        """Goes on from a checkpoint.
+
+        At another number of processes the first takes all sums; metric objects, whose states nobody but they can add
+        up, begin the epoch anew.
+        """
         shares = torch.tensor(state["sums"], dtype=torch.float64)
         if len(shares) == dist.world_size():
             self.means.load_sums(shares[dist.rank()])
         else:
             self.means.load_sums(shares.sum(0) if dist.is_main() else torch.zeros_like(shares[0]))
-        for name, metric in self.objects.items():
-            _load(metric, state["objects"][name])
+        if len(state["objects"]) == dist.world_size():
+            for name, metric in self.objects.items():
+                _load(metric, state["objects"][dist.rank()][name])
 
 
 def metric_name(metric: Any) -> str:

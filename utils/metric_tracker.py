@@ -1,14 +1,12 @@
 """Sums and counts of named values: their means over all samples, without waiting for the device."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 
 from utils import dist
-
-Total = float | torch.Tensor
 
 
 class MetricTracker:
@@ -25,16 +23,15 @@ class MetricTracker:
 
     def __init__(self, *keys: str, writer: Any = None) -> None:
         self.writer = writer
-        self._totals: dict[str, Total] = dict.fromkeys(keys, 0.0)
-        self._counts: dict[str, float] = dict.fromkeys(keys, 0)
-        self._marked_totals: dict[str, Total] = {}
-        self._marked_counts: dict[str, float] = {}
+        # sums and counts before the current window, and within it: an infinite value leaves with its window
+        self._totals, self._counts = _zeros(keys), _zeros(keys)
+        self._recent_totals, self._recent_counts = _zeros(keys), _zeros(keys)
 
     def reset(self) -> None:
         """Forgets all values, keeps the names."""
-        self._totals = dict.fromkeys(self._totals, 0.0)
-        self._counts = dict.fromkeys(self._counts, 0)
-        self._marked_totals, self._marked_counts = {}, {}
+        names = list(self._totals)
+        self._totals, self._counts = _zeros(names), _zeros(names)
+        self._recent_totals, self._recent_counts = _zeros(names), _zeros(names)
 
     def update(self, key: str, value: Any, n: float = 1) -> None:
         """Adds `value`, the mean over `n` samples."""
@@ -43,20 +40,32 @@ class MetricTracker:
         if isinstance(value, torch.Tensor):
             precision = torch.float32 if value.device.type == "mps" else torch.float64
             value = value.detach().to(precision)
-        self._totals[key] = self._totals.get(key, 0.0) + value * n
-        self._counts[key] = self._counts.get(key, 0) + n
+        self._totals.setdefault(key, 0.0)
+        self._counts.setdefault(key, 0)
+        self._recent_totals[key] = self._recent_totals.get(key, 0.0) + value * n
+        self._recent_counts[key] = self._recent_counts.get(key, 0) + n
 
     def avg(self, key: str) -> float:
         """The mean of one value so far; 0 before the first update."""
-        return float(self._totals[key]) / self._counts[key] if self._counts[key] else 0.0
+        count = self._counts[key] + self._recent_counts.get(key, 0)
+        return float(self._totals[key] + self._recent_totals.get(key, 0.0)) / count if count else 0.0
 
     def result(self) -> dict[str, float]:
         """The mean of every value so far, as Python numbers."""
         return {key: self.avg(key) for key in self._totals}
 
+    def recent(self, device: torch.device) -> dict[str, float]:
+        """The means over what all processes added since the last call; every rank must call it."""
+        totals, counts = dist.sum_over_ranks(self.sums(device))[2:].tolist()
+        for key in self._totals:
+            self._totals[key] = self._totals[key] + self._recent_totals.get(key, 0.0)
+            self._counts[key] += self._recent_counts.get(key, 0)
+        self._recent_totals, self._recent_counts = _zeros(self._totals), _zeros(self._totals)
+        return {key: total / n if n else 0.0 for key, total, n in zip(self._totals, totals, counts)}
+
     def sums(self, device: torch.device) -> torch.Tensor:
-        """Totals and counts, and both as they were at the last `recent`, as one tensor: float64 [4, names]."""
-        rows: list[dict[str, Any]] = [self._totals, self._counts, self._marked_totals, self._marked_counts]
+        """Totals and counts before the current window and within it, as one tensor: float64 [4, names]."""
+        rows: list[dict[str, Any]] = [self._totals, self._counts, self._recent_totals, self._recent_counts]
         precision = torch.float32 if device.type == "mps" else torch.float64
         cells = [
             torch.as_tensor(row.get(key, 0.0), dtype=precision, device=device) for row in rows for key in self._totals
@@ -65,8 +74,8 @@ class MetricTracker:
 
     def load_sums(self, sums: torch.Tensor) -> None:
         """Takes back what `sums` gave."""
-        rows = [dict(zip(self._totals, row)) for row in sums.tolist()]
-        self._totals, self._counts, self._marked_totals, self._marked_counts = rows
+        rows: list[dict[str, Any]] = [dict(zip(self._totals, row)) for row in sums.tolist()]
+        self._totals, self._counts, self._recent_totals, self._recent_counts = rows
 
     def over_ranks(self, device: torch.device) -> "MetricTracker":
         """The tracker of all processes together; every rank must call it."""
@@ -76,20 +85,13 @@ class MetricTracker:
         whole.load_sums(dist.sum_over_ranks(self.sums(device)))
         return whole
 
-    def recent(self, device: torch.device) -> dict[str, float]:
-        """The means over what all processes added since the last call; every rank must call it."""
-        totals, counts, old_totals, old_counts = dist.sum_over_ranks(self.sums(device)).tolist()
-        self._marked_totals, self._marked_counts = dict(self._totals), dict(self._counts)
-        columns = zip(self._totals, totals, counts, old_totals, old_counts)
-        return {key: (new - old) / (n - m) if n > m else 0.0 for key, new, n, old, m in columns}
-
     @property
     def _data(self) -> Any:
         """The columns `total`, `counts`, `average` by name, with an `index`, as older projects read them."""
         return SimpleNamespace(
             index=_Index(self._totals),
-            total={key: float(total) for key, total in self._totals.items()},
-            counts=dict(self._counts),
+            total={key: float(total + self._recent_totals.get(key, 0.0)) for key, total in self._totals.items()},
+            counts={key: count + self._recent_counts.get(key, 0) for key, count in self._counts.items()},
             average=self.result(),
         )
 
@@ -108,3 +110,7 @@ class _Index:
 
     def __len__(self) -> int:
         return len(self.values)
+
+
+def _zeros(names: Iterable[str]) -> dict[str, Any]:
+    return dict.fromkeys(names, 0)

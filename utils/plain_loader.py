@@ -9,7 +9,7 @@ import torch
 from utils import dist
 from utils.batch_order import Portion, share
 from utils.device import count_samples, map_tensors
-from utils.seed import seed_generators
+from utils.seed import seed_generators, seed_own_generator
 
 
 class PlainLoader:
@@ -28,6 +28,8 @@ class PlainLoader:
 
     def portions(self, start: int = 0) -> Iterator[Portion]:
         """This process's share of every batch from number `start` on, without end."""
+        if len(self) == 0:
+            raise ValueError("the data loader has no batches")
         pass_number, skipped = divmod(start, len(self))
         if skipped:
             logging.getLogger("trainer").info(
@@ -49,6 +51,8 @@ class PlainLoader:
 
     def _one_pass(self, *place: int | str) -> Iterator[Portion]:
         seed_generators(self.seed, *place)
+        for drawing in (self.loader, getattr(self.loader, "sampler", None)):
+            seed_own_generator(drawing, self.seed, *place)
         batches = iter(self.loader)
         for number in range(len(self)):
             seed_generators(self.seed, *place, number)

@@ -3,6 +3,8 @@
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -48,12 +50,22 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f".tmp-{path.name}")
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives a name to write to; what is written there becomes `path` at the end, or is removed if anything fails."""
+    temporary = temporary_name(path)
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
 def write_whole(path: Path, data: bytes) -> None:
     """Writes a file so that any crash leaves the old one or the new one, never a part."""
-    temporary = temporary_name(path)
-    with open(temporary, "wb") as handle:
+    with replacing(path) as temporary, open(temporary, "wb") as handle:
         handle.write(data)
         handle.flush()
         sync_file(handle.fileno())
-    os.replace(temporary, path)
-    sync_folder(path.parent)

@@ -26,6 +26,10 @@ def make_scheduler(config: Any, module: Any, optimizer: Any, clock: Clock) -> LR
         raise ConfigError(f"{config.where('lr_scheduler', 'warmup')}: lr_scheduler.warmup: longer than the whole run")
     automatic = {key: length for key, value in section.get("args", {}).items() if value == "auto"}
     scheduler = config.init_obj("lr_scheduler", module, optimizer, **automatic)
+    if isinstance(scheduler, ReduceLROnPlateau) and interval == "step":
+        raise ConfigError(
+            f"{config.where('lr_scheduler', 'interval')}: lr_scheduler.interval: ReduceLROnPlateau goes by epochs"
+        )
     planned = getattr(scheduler, "total_steps", length)
     if planned < length:
         text = f'the schedule ends after {planned} {interval}s, the run after {length}; write "auto"'

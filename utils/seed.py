@@ -2,6 +2,7 @@
 
 import random
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,6 +29,13 @@ def seed_generators(*place: int | str) -> None:
         torch.mps.manual_seed(seed)
     random.seed(seed)
     np.random.seed(seed & 0xFFFFFFFF)
+
+
+def seed_own_generator(drawing: Any, *place: int | str) -> None:
+    """Sets the torch generator that a sampler or a loader was given of its own, if it was."""
+    own = getattr(drawing, "generator", None)
+    if isinstance(own, torch.Generator):
+        own.manual_seed(derive_seed(*place))
 
 
 class kept_generators:
