@@ -32,7 +32,7 @@ class BaseDataLoader(DataLoader):
     """
 
     seed = 0  # of `stream`; the trainer sets it to the config's
-    _inner: DataLoader | None = None  # kept from pass to pass with persistent_workers
+    _idle: DataLoader | None = None  # with persistent_workers, where the next pass finds them
 
     def __init__(
         self,
@@ -54,12 +54,14 @@ class BaseDataLoader(DataLoader):
         self.seed_all = seed_all
         self.valid_dataset = valid_dataset
         self.n_samples = len(dataset)  # type: ignore[arg-type]
-        self.options = options
+        self.options = options = {key: value for key, value in options.items() if value is not None}
         sampler, self.valid_sampler = options.get("sampler"), None
         if validation_split and (sampler is not None or "batch_sampler" in options):
             raise ValueError("validation_split cannot be had beside a sampler; give the sampler the training part only")
         if sampler is None and "batch_sampler" not in options:
             sampler, self.valid_sampler = self._split_sampler(validation_split)
+        if batch_size is None and "batch_sampler" not in options:
+            raise ValueError("batch_size must be a number: batches are what is counted")
         if "batch_sampler" not in options:
             options = options | {"batch_size": batch_size, "sampler": sampler, "shuffle": shuffle and sampler is None}
         options["pin_memory"] = bool(options.get("pin_memory")) and torch.accelerator.is_available()
@@ -104,11 +106,13 @@ class BaseDataLoader(DataLoader):
 
     def _make(self, order: Iterable[Place]) -> Iterator[Any]:
         """The batches of the places, one after the other. Override it to make batches another way."""
-        loader = self._inner or loader_of_places(self, self.seed_all)
-        if self.persistent_workers:
-            self._inner = loader
+        loader = loader_of_places(self, self.seed_all) if self._idle is None else self._idle
+        self._idle = None
         loader.batch_sampler.order = order  # type: ignore[union-attr]
-        return iter(loader) if self.num_workers else single_threaded(iter(loader))
+        try:
+            yield from iter(loader) if self.num_workers else single_threaded(iter(loader))
+        finally:
+            self._idle = loader if self.persistent_workers else None
 
     def _portions(self, order: Iterator[Place]) -> Iterator[Portion]:
         order, order_again = tee(order)

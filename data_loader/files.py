@@ -1,6 +1,7 @@
 """Data sets as their makers publish them, read without running anything, downloaded when they are not there."""
 
 import gzip
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,7 +61,10 @@ def read_cifar10(data_dir: str | Path, training: bool) -> tuple[Tensor, Tensor]:
 def read_idx(path: Path, dimensions: int) -> Tensor:
     """The array of bytes in an idx file (LeCun, Cortes, Burges), plain or compressed: uint8."""
     compressed = path.with_name(f"{path.name}.gz")
-    content = path.read_bytes() if path.exists() else gzip.decompress(compressed.read_bytes())
+    try:
+        content = path.read_bytes() if path.exists() else gzip.decompress(compressed.read_bytes())
+    except (EOFError, OSError, zlib.error) as error:
+        raise ConfigError(f"{compressed}: cannot be unpacked ({error})") from None
     header = 4 + 4 * dimensions
     if content[:4] != bytes([0, 0, 8, dimensions]) or len(content) < header:
         raise ConfigError(f"{path}: not an idx file of bytes with {dimensions} dimensions")

@@ -32,7 +32,9 @@ class RandomAffine:
         right, down, turn, zoom = (2 * draws - 1).to(images.dtype).unbind(dim=1)
         angle, size = turn * math.radians(self.degrees), 1 + zoom * self.scale
         cos, sin = angle.cos() * size, angle.sin() * size
-        rows = [cos, -sin, right * self.shift * 2 / width, sin, cos, down * self.shift * 2 / height]
+        # affine_grid counts from -1 to 1 in either direction, also where they are not equally long
+        right, down = right * self.shift * 2 / width, down * self.shift * 2 / height
+        rows = [cos, -sin * height / width, right, sin * width / height, cos, down]
         grid = F.affine_grid(torch.stack(rows, dim=1).view(-1, 2, 3), list(images.shape), align_corners=False)
         return F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
 

@@ -85,8 +85,9 @@ class TensorboardWriter:
 
         def with_step(*arguments: Any, **keywords: Any) -> Any:
             given = signature.bind(*arguments, **keywords).arguments
-            if name not in WITHOUT_MODE and self.mode and isinstance(given.get("tag"), str):
-                given["tag"] = f"{given['tag']}/{self.mode}"
+            tag = next((key for key in ("tag", "main_tag") if isinstance(given.get(key), str)), None)
+            if tag is not None and name not in WITHOUT_MODE and self.mode:
+                given[tag] = f"{given[tag]}/{self.mode}"
             if "global_step" in signature.parameters and name != "add_hparams":
                 given.setdefault("global_step", self.step)
             return add(**given)

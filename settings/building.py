@@ -28,12 +28,15 @@ def fix(document: Document, path: KeyPath, module: Any, args: tuple, kwargs: dic
 def build_callable(document: Document, path: KeyPath, module: Any) -> Any:
     """A loss or metric: a function with its arguments fixed, or the object of a class."""
     target, arguments = resolve(document, path, module, {})
+    section = value_at(document.tree, path)
+    name = section.get("name", target.__name__) if isinstance(section, dict) else target.__name__
     if not inspect.isclass(target):
-        return fix(document, path, module, (), {})
-    with reported(document, path, target):
-        built: Any = target(**arguments)
-    if not hasattr(built, "__name__"):
-        built.__name__ = target.__name__  # under which it stands in the log
+        built: Any = partial(target, **arguments) if arguments or name != target.__name__ else target
+    else:
+        with reported(document, path, target):
+            built = target(**arguments)
+    if getattr(built, "__name__", None) != name:
+        built.__name__ = name  # under which it stands in the log
     return built
 
 

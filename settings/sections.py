@@ -19,7 +19,10 @@ ROOT = {
     "config_version": int,
 }
 GIVEN = {"optimizer": 1, "lr_scheduler": 1, "loss": 2, "metrics": 2}  # parameters; optimizer; output and target
-KEYS = {"lr_scheduler": {"interval": Literal["epoch", "step"], "monitor": str, "warmup": int}}  # beside type and args
+KEYS: dict[str, dict[str, Any]] = {  # beside type and args
+    "lr_scheduler": {"interval": Literal["epoch", "step"], "monitor": str, "warmup": int},
+    "metrics": {"name": str},
+}
 
 __all__ = ["BUILT", "GIVEN", "KEYS", "NAMED", "REQUIRED", "ROOT", "kind_of"]
 

@@ -10,6 +10,7 @@ from utils import dist
 from utils.device import to_device
 from utils.epoch_metrics import EpochMetrics
 from utils.plain_loader import as_portions
+from utils.seed import kept_generators, seed_generators
 
 
 @torch.no_grad()
@@ -31,14 +32,17 @@ def evaluate(
     """
     model = dist.unwrap(model)
     dist.share_buffers(model)
-    was_training = model.training
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     values = EpochMetrics(metrics, device)
-    for batch, n, _ in as_portions(data_loader).one_pass():
-        data, target = read_batch(to_device(batch, device))
-        with autocast or nullcontext():
-            output = model(data)
-            loss = criterion(output, target)
-        values.update(loss, output, target, n)
-    model.train(was_training)
+    with kept_generators():
+        seed_generators("evaluation")
+        for batch, n, _ in as_portions(data_loader).one_pass():
+            data, target = read_batch(to_device(batch, device))
+            with autocast or nullcontext():
+                output = model(data)
+                loss = criterion(output, target)
+            values.update(loss, output, target, n)
+    for module, mode in modes:
+        module.training = mode
     return values.result()

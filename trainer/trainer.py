@@ -176,7 +176,8 @@ class Trainer(BaseTrainer):
         if cls._train_epoch is not Trainer._train_epoch or cls._valid_epoch is not Trainer._valid_epoch:
             return None
         metrics = [
-            metric if isinstance(metric, str) else str(metric.get("type")) for metric in config.get("metrics", [])
+            metric if isinstance(metric, str) else metric.get("name", metric.get("type"))
+            for metric in config.get("metrics", [])
         ]
         return [f"{part}{name}" for part in ("", "val_") for name in ("loss", *metrics)]
 

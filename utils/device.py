@@ -21,8 +21,8 @@ def select_devices(name: str | None) -> None:
         raise ConfigError(f"-d {name}: no such device; write cpu, mps, cuda, cuda:1, or indices such as 0,1")
     seen = os.environ.get("CUDA_VISIBLE_DEVICES")
     chosen = indices.split(",") if indices else []
-    if seen:  # indices count among the devices that the launcher allows
-        allowed = seen.split(",")
+    if seen is not None:  # indices count among the devices that the launcher allows
+        allowed = seen.split(",") if seen else []
         if any(int(index) >= len(allowed) for index in chosen):
             raise ConfigError(f"-d {name}: the launcher allows {len(allowed)} GPUs (CUDA_VISIBLE_DEVICES={seen})")
         chosen = [allowed[int(index)] for index in chosen]

@@ -40,9 +40,12 @@ def is_main() -> bool:
 
 def start(device: "torch.device") -> None:
     """Joins the process group: NCCL on CUDA, gloo elsewhere."""
+    import torch
     import torch.distributed as group
 
     if world_size() > 1 and not group.is_initialized():
+        if device.type == "cuda":
+            torch.cuda.set_device(device)  # of this process, for everything that asks for the current one
         backend = "nccl" if device.type == "cuda" else "gloo"
         group.init_process_group(backend, timeout=timedelta(minutes=30))
         atexit.register(stop)

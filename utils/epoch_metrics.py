@@ -8,6 +8,7 @@ import torch
 
 from utils import dist
 from utils.checkpoint import to_plain
+from utils.errors import ConfigError
 from utils.metric_tracker import MetricTracker
 
 
@@ -16,10 +17,14 @@ class EpochMetrics:
 
     A metric is a function (output, target) -> number or 0-d tensor, the mean over the batch; or, for what is no mean
     over samples (F1, AUROC), an object with `update(output, target)`, `compute()` and `reset()`, as in torchmetrics.
+    With several processes an object's `compute` adds up what they saw itself, as those of torchmetrics do.
     """
 
     def __init__(self, metrics: Sequence[Any], device: torch.device) -> None:
-        self.functions = {metric.__name__: metric for metric in metrics if not hasattr(metric, "compute")}
+        names = ["loss", *map(metric_name, metrics)]
+        if doubled := {name for name in names if names.count(name) > 1}:
+            raise ConfigError(f'metrics: two are called {min(doubled)!r}; give one a "name" of its own beside its type')
+        self.functions = {metric_name(metric): metric for metric in metrics if not hasattr(metric, "compute")}
         # copies: training and validation each count for themselves
         self.objects = {metric_name(metric): copy.deepcopy(metric) for metric in metrics if hasattr(metric, "compute")}
         for metric in self.objects.values():

@@ -9,6 +9,7 @@ import torch
 from utils import dist
 from utils.batch_order import Portion, share
 from utils.device import count_samples, map_tensors
+from utils.errors import UserError
 from utils.seed import seed_generators, seed_own_generator
 
 
@@ -57,6 +58,8 @@ class PlainLoader:
         for number in range(len(self)):
             seed_generators(self.seed, *place, number)
             batch = next(batches, None)
+            if batch is None and number == 0:
+                raise UserError("the data loader gave no batches in a new pass; it must be iterable again and again")
             if batch is None:
                 return
             yield self._mine(batch)

@@ -39,12 +39,15 @@ def seed_own_generator(drawing: Any, *place: int | str) -> None:
 
 
 class kept_generators:
-    """Within this context the CPU generators may be drawn from or seeded; afterwards they are as before."""
+    """Within this context the global generators may be drawn from or seeded; afterwards they are as before."""
 
     def __enter__(self) -> None:
         self._states = torch.get_rng_state(), random.getstate(), np.random.get_state()
+        self._cuda = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
 
     def __exit__(self, *exception: object) -> None:
         torch.set_rng_state(self._states[0])
         random.setstate(self._states[1])
         np.random.set_state(self._states[2])
+        if self._cuda is not None:
+            torch.cuda.set_rng_state(self._cuda)

@@ -9,7 +9,7 @@ from utils import dist
 
 
 class WeightAverage:
-    """A moving average of a model's weights: w <- decay * w + (1 - decay) * new (Polyak and Juditsky 1992).
+    """A moving average of a model's weights: w <- decay * w + (1 - decay) * new, from the weights after the first step.
 
     Buffers are copied. Without a decay, `model` is the model itself and nothing is averaged.
     """

@@ -64,6 +64,13 @@ def test_points_are_written_under_name_and_mode_at_the_step(writer, tmp_path):
     assert points(tmp_path) == {"loss/train": {5: 0.5}, "loss/valid": {6: 0.25, 9: 0.125}, "lr/valid": {11: 2.0}}
 
 
+def test_several_values_in_one_chart_are_under_its_name_and_mode(writer, tmp_path):
+    writer.set_step(5, "valid")
+    writer.add_scalars("losses", {"a": 1.0, "b": 2.0})
+    writer.close()
+    assert points(tmp_path / "losses_valid_a") == {"losses/valid": {5: 1.0}}
+
+
 def test_before_the_first_step_tags_have_no_mode(writer, tmp_path):
     writer.add_scalar("loss", 0.5)
     writer.close()

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from utils.epoch_metrics import EpochMetrics
+from utils.errors import ConfigError
 
 CPU = torch.device("cpu")
 OUTPUT, TARGET = torch.randn(10, 3, generator=torch.Generator().manual_seed(0)), torch.arange(10) % 3
@@ -123,6 +124,7 @@ def test_a_checkpoint_within_an_epoch_goes_on_exactly_with_window_and_objects(tm
 
 SCRIPT = """
 from utils.epoch_metrics import EpochMetrics
+from utils.errors import ConfigError
 
 class Count:
     def __init__(self): self.n = 0
@@ -175,3 +177,8 @@ def test_two_ranks_go_on_from_a_checkpoint_of_two_or_of_one(ranks):
 def test_each_ranks_metric_objects_go_on_with_what_that_rank_has_seen(ranks):
     assert [rank["n"] for rank in ranks] == [4, 3]
     assert sum(rank["n_resumed"] for rank in ranks) == 7
+
+
+def test_two_metrics_of_one_name_are_refused():
+    with pytest.raises(ConfigError, match="two are called 'accuracy'"):
+        EpochMetrics([accuracy, accuracy], CPU)
