@@ -16,7 +16,8 @@ from settings.overrides import apply_sets, keys_of, set_value
 from settings.reading import read_config
 from settings.run_folders import folders_beside, folders_of, make_new
 from utils import dist
-from utils.errors import ConfigError, report_user_errors
+from utils.errors import ConfigError, UserError, report_user_errors
+from utils.platform_files import hold_lock
 
 __all__ = ["ConfigParser", "CustomArgs"]
 
@@ -71,8 +72,8 @@ class ConfigParser:
         report_user_errors()
         setup_logging()
         values = parse(args, options)
-        if len(Path(values.get("run_id") or "run").parts) != 1 or values.get("run_id") in ("..", "/"):
-            raise ConfigError(f"--run-id {values['run_id']}: write one name, without folders")
+        if (run_id := values.get("run_id")) is not None and (len(Path(run_id).parts) != 1 or run_id in ("..", "/")):
+            raise ConfigError(f"--run-id {run_id!r}: write one name, without folders")
         if values.get("device") is not None:
             from utils.device import select_devices
 
@@ -189,6 +190,8 @@ class ConfigParser:
                 self._log_dir.mkdir(parents=True, exist_ok=True)
             else:
                 self._save_dir, self._log_dir, self.run_id = make_new(self._root, self._name, self.run_id)
+            if not hold_lock(self._save_dir / ".lock"):
+                raise UserError(f"{self._save_dir}: another process is training this run")
             setup_logging(self._log_dir)
         self._save_dir, self._log_dir, self.run_id = dist.from_main((self._save_dir, self._log_dir, self.run_id))
 

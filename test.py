@@ -27,8 +27,9 @@ def main(config: ConfigParser) -> dict[str, float]:
     import trainer as module_trainer
     from trainer.evaluate import evaluate
     from utils import checkpoint, dist
+    from utils.checkpoint_folder import is_run
     from utils.determinism import fix_algorithms, fix_threads
-    from utils.device import prepare_device
+    from utils.device import prepare_device, to_device
     from utils.platform_files import write_whole
     from utils.precision import autocast
 
@@ -45,9 +46,9 @@ def main(config: ConfigParser) -> dict[str, float]:
         metrics=module_metrics,
         trainer=module_trainer,
     )
-    logger = config.get_logger("test")
     Trainer = config.trainer_class(module_trainer)
     options = Trainer.Options.of(config["trainer"])
+    logger = config.get_logger("test", max(1, options.verbosity))
 
     # device
     fix_threads(options.threads)
@@ -61,10 +62,10 @@ def main(config: ConfigParser) -> dict[str, float]:
     # model
     state = checkpoint.read(config.resume)
     model = config.init_obj("arch", module_arch).to(device)
-    model.load_state_dict(state.get("ema", state["state_dict"]))
+    checkpoint.load_state(model, state.get("ema", state["state_dict"]), "state_dict", config.resume)
 
     # loss and metrics
-    criterion = config.init_callables("loss", module_losses)[0]
+    criterion = to_device(config.init_callables("loss", module_losses)[0], device)
     metrics = config.init_callables("metrics", module_metrics)
 
     precision = autocast(options.amp, device)
@@ -75,7 +76,9 @@ def main(config: ConfigParser) -> dict[str, float]:
     for name, value in values.items():
         logger.info("    %-15s: %.6g", name, value)
     if dist.is_main():
-        write_whole(config.resume.parent / "test.json", json.dumps(result, indent=4).encode())
+        beside = "test.json" if is_run(config.resume.parent) else f"{config.resume.name}.test.json"
+        write_whole(config.resume.parent / beside, json.dumps(result, indent=4).encode())
+    dist.stop()
     return values
 
 
@@ -84,7 +87,10 @@ def set_test_section(config: ConfigParser, module: Any) -> None:
     if "test_data_loader" in config or "data_loader" not in config:
         return
     section = copy.deepcopy(config["data_loader"])
-    taken = arguments_of(find(section.get("type"), [module])).annotations
+    try:
+        taken = arguments_of(find(section.get("type"), [module])).annotations
+    except LookupError:
+        return  # `check` says what is wrong
     if "training" not in taken:
         raise ConfigError(
             f"{config.where('data_loader', 'type')}: data_loader.type: {section['type']} has no argument 'training' "

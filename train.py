@@ -29,7 +29,8 @@ def main(config: ConfigParser) -> dict:
     import trainer as module_trainer
     from trainer.trainer import make_clock
     from utils import dist
-    from utils.device import prepare_device
+    from utils.determinism import fix_algorithms, fix_threads
+    from utils.device import prepare_device, to_device
     from utils.schedule import make_scheduler
     from utils.seed import seed_generators
 
@@ -45,9 +46,13 @@ def main(config: ConfigParser) -> dict:
         lr_scheduler=torch.optim.lr_scheduler,
         trainer=module_trainer,
     )
-    logger = config.get_logger("train")
+    Trainer = config.trainer_class(module_trainer)
+    options = Trainer.Options.of(config["trainer"])
+    logger = config.get_logger("train", options.verbosity)
 
-    # device and seed
+    # device, algorithms and seed
+    fix_threads(options.threads)
+    fix_algorithms(options.deterministic)
     device, _ = prepare_device(config.get("n_gpu"), config.device)
     dist.start(device)
     seed_generators(config.get("seed", 0))
@@ -64,7 +69,7 @@ def main(config: ConfigParser) -> dict:
     logger.info(model)
 
     # loss and metrics
-    criterion = config.init_callables("loss", module_losses)[0]
+    criterion = to_device(config.init_callables("loss", module_losses)[0], device)
     metrics = config.init_callables("metrics", (module_metric, *module_losses[1:])) if "metrics" in config else []
 
     # optimizer
@@ -72,8 +77,6 @@ def main(config: ConfigParser) -> dict:
     optimizer = config.init_obj("optimizer", torch.optim, trainable_params)
 
     # schedule
-    Trainer = config.trainer_class(module_trainer)
-    options = Trainer.Options.of(config["trainer"])
     lr_scheduler = make_scheduler(config, torch.optim.lr_scheduler, optimizer, make_clock(options, data_loader))
 
     # compiled, and over all processes
@@ -94,7 +97,9 @@ def main(config: ConfigParser) -> dict:
         valid_data_loader=valid_data_loader,
         lr_scheduler=lr_scheduler,
     )
-    return trainer.train()
+    log = trainer.train()
+    dist.stop()
+    return log
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ class BaseDataLoader(DataLoader):
         for batch in loader:                        # one pass, shuffled anew from torch's global generator
         for batch in loader.stream(start=120):      # from batch 120 on, without end
 
-    The order of a pass is a function of (seed, pass), the randomness of a sample of (seed, pass, its index): free of
-    the number of workers. `batch_size` is that of the whole batch at any number of processes; each gets its share.
+    The order of a pass is a function of (seed, pass), the randomness of a sample of (seed, pass, its place in it): free
+    of the number of workers. `batch_size` is that of the whole batch at any number of processes; each gets its share.
 
     :param validation_split: the part (0.1) or the number (500) of samples that `split_validation` gets
     :param valid_dataset: the same samples as validation sees them, without augmentation (default: `dataset`)
@@ -87,6 +87,7 @@ class BaseDataLoader(DataLoader):
         return (portion for portion in self._portions(order) if portion.n > 0)
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        # the seed is agreed on: under torchrun every rank must iterate
         seed = dist.from_main(int(torch.empty((), dtype=torch.int64).random_()))
         batches = self._portions(places_of_pass(self, seed, 0, dist.rank(), dist.world_size()))
         while True:
@@ -112,6 +113,7 @@ class BaseDataLoader(DataLoader):
         try:
             yield from iter(loader) if self.num_workers else single_threaded(iter(loader))
         finally:
+            loader.batch_sampler.order = ()  # type: ignore[union-attr]  # else workers that are kept keep all of it
             self._idle = loader if self.persistent_workers else None
 
     def _portions(self, order: Iterator[Place]) -> Iterator[Portion]:
@@ -165,14 +167,14 @@ class TensorDataLoader(BaseDataLoader):
         augment: Any = None,
         **options: Any,
     ) -> None:
-        self.tensors = tuple(tensors)
+        self.tensors = tensors if isinstance(tensors, list) else list(tensors)  # shared with the validation loader
         self.transform = transform
         self.augment = augment
         super().__init__(TensorDataset(*tensors), batch_size, shuffle, validation_split, **options)
 
     def to(self, device: torch.device) -> "TensorDataLoader":
         """Keeps the tensors on the device, so that a batch never crosses to it."""
-        self.tensors = tuple(tensor.to(device) for tensor in self.tensors)
+        self.tensors[:] = [tensor.to(device) for tensor in self.tensors]
         return self
 
     def _make(self, order: Iterable[Place]) -> Iterator[tuple[Tensor, ...]]:

@@ -4,6 +4,7 @@ import logging
 from abc import ABC, abstractmethod
 from functools import cached_property
 from math import isfinite
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -87,7 +88,7 @@ class BaseTrainer(ABC):
             while not self._is_finished():
                 epoch, before, started = self._epochs_done() + 1, self.step, monotonic()
                 seed_generators(self.seed, dist.rank(), "epoch", epoch)
-                log = {"epoch": epoch, **self._train_epoch(epoch)}
+                log = dist.from_main({"epoch": epoch, **self._train_epoch(epoch)})  # all ranks judge by the same
                 if self.step == before:  # a trainer that keeps no count of its steps
                     self.step += self.len_epoch or 1
                 self._epoch = epoch
@@ -119,8 +120,8 @@ class BaseTrainer(ABC):
 
     def _is_finished(self) -> bool:
         limit = self._options.max_steps
-        done = self._epochs_done() >= self.epochs if self.epochs else limit is not None and self.step >= limit
-        return done or self.monitor.should_stop
+        over = (self.epochs and self._epochs_done() >= self.epochs) or (limit is not None and self.step >= limit)
+        return bool(over) or self.monitor.should_stop
 
     def _epochs_done(self) -> int:
         return self._epoch
@@ -160,6 +161,7 @@ class BaseTrainer(ABC):
             "optimizer": self.optimizer,
             "lr_scheduler": self.lr_scheduler,
             "monitor": self.monitor,
+            "criterion": self.criterion if isinstance(self.criterion, torch.nn.Module) else None,
         }
 
     def _begin(self) -> None:
@@ -231,9 +233,10 @@ class BaseTrainer(ABC):
         for name, part in self._stateful().items():
             stored = state.get(name, state["extra"].get(name))
             if part is not None and stored is not None:
-                part.load_state_dict(stored)
+                checkpoint.load_state(part, stored, name, resume_path)
             elif part is not None and part.state_dict():
                 self.logger.warning("%s holds no %r; it starts anew", resume_path, name)
+        self._apply_changed_arguments(state["config"])
         self.step, self._epoch = state["step"], state["epoch"]
         self.start_epoch = self._epochs_done() + 1
         if self.config.in_place:
@@ -241,9 +244,26 @@ class BaseTrainer(ABC):
             self.writer.purge_step = self.step + 1
         else:
             self.logger.info("Branched from %s at step %d", resume_path, self.step)
+            if dist.is_main() and self._checkpoints is not None:
+                self._checkpoints.adopt_best(Path(resume_path).parent, self.step)
         if changed := differences(state["fingerprint"], fingerprint(self.device, self.config.config)):
             self.logger.warning("Not bit for bit the run it was: %s", "; ".join(changed))
         self.logger.info("Resume training from step %d, epoch %d", self.step, self.start_epoch)
+
+    def _apply_changed_arguments(self, stored: dict[str, Any]) -> None:
+        """What -s and the options changed of the optimizer's arguments replaces what its state brought back."""
+        now, then = (_arguments(config) for config in (self.config.config, stored))
+        changed = {key: value for key, value in now.items() if value != then.get(key)}
+        if "lr" in changed and self.lr_scheduler is not None:
+            place = self.config.where("optimizer", "args", "lr")
+            raise ConfigError(f"{place}: optimizer.args.lr: the schedule of the run sets its rate; change lr_scheduler")
+        for group in getattr(self.optimizer, "param_groups", ()):
+            group.update({key: value for key, value in changed.items() if key in group})
+
+
+def _arguments(config: dict[str, Any]) -> dict[str, Any]:
+    section = config.get("optimizer")
+    return section.get("args") or {} if isinstance(section, dict) else {}
 
 
 def _short(value: Any) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from utils import dist
 from utils.errors import ConfigError
 
 CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
@@ -69,7 +70,7 @@ def read_idx(path: Path, dimensions: int) -> Tensor:
     if content[:4] != bytes([0, 0, 8, dimensions]) or len(content) < header:
         raise ConfigError(f"{path}: not an idx file of bytes with {dimensions} dimensions")
     shape = np.frombuffer(content, dtype=">i4", count=dimensions, offset=4).tolist()
-    if len(content) - header != int(np.prod(shape)):
+    if len(content) - header != int(np.prod(shape)) or 0 in shape:
         raise ConfigError(
             f"{path}: {len(content) - header} bytes of data where its header promises {int(np.prod(shape))}"
         )
@@ -78,6 +79,14 @@ def read_idx(path: Path, dimensions: int) -> Tensor:
 
 def _ensure(folder: Path, names: list[str], title: str, download: Callable[[], None]) -> None:
     """Downloads a data set unless its files, or compressed ones, are there; ConfigError if it cannot be had."""
+    if dist.local_rank() > 0:  # one process of a machine downloads, the others wait
+        dist.from_main(None)
+        return
+    _download_unless_there(folder, names, title, download)
+    dist.from_main(None)
+
+
+def _download_unless_there(folder: Path, names: list[str], title: str, download: Callable[[], None]) -> None:
     missing = [name for name in names if not (folder / name).exists() and not (folder / f"{name}.gz").exists()]
     if not missing:
         return

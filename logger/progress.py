@@ -1,4 +1,4 @@
-"""How far the epoch is: a bar on a terminal, a plain line now and then elsewhere."""
+"""How far the epoch is: a bar on a terminal, a plain line now and then elsewhere (with verbosity 2)."""
 
 import logging
 import sys
@@ -42,7 +42,7 @@ class Progress:
         elif monotonic() >= self._due:
             self._due = monotonic() + SECONDS_BETWEEN_LINES
             text = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-            self._logger.info("%s  step %d/%d  %s", self._title, self._done, self._total, text)
+            self._logger.debug("%s  step %d/%d  %s", self._title, self._done, self._total, text)
 
     def timing(self) -> dict[str, float]:
         """Seconds, and samples a second, since this was last asked; the most memory taken so far, in MiB."""

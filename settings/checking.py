@@ -1,10 +1,13 @@
 """Every fault of a config at once, before anything is built."""
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields
+from types import NoneType
 from typing import Any, get_type_hints
 
 from settings import sections
+from settings.building import value_at
 from settings.document import Document, Fault, KeyPath
 from settings.lookup import arguments_of, find, where_defined
 from settings.names import closest, suggestion
@@ -51,6 +54,8 @@ class _Checker:
         for key, kind in sections.ROOT.items():
             if key in self.tree and (text := misfit(self.tree[key], kind)):
                 self.fault((key,), text)
+        if isinstance(self.tree.get("n_gpu"), int) and self.tree["n_gpu"] < 0:
+            self.fault(("n_gpu",), "must be 0 (the CPU) or more")
         for key in sections.REQUIRED:
             if key not in self.tree and not any(
                 closest(other, [key]) for other in self.tree if other not in sections.ROOT
@@ -71,7 +76,7 @@ class _Checker:
 
     def named(self, path: KeyPath, section: str) -> None:
         """A section of the form {"type": ..., "args": {...}}."""
-        node = _at(self.tree, path)
+        node = value_at(self.tree, path)
         if not isinstance(node, dict):
             return
         extra = sections.KEYS.get(section, {})
@@ -139,6 +144,10 @@ class _Checker:
             return
         if not hasattr(trainer, "Options"):
             return self.fault(("trainer", "type"), f"{values['type']} is no trainer")
+        if not isinstance(inspect.getattr_static(trainer, "read_batch", None), (staticmethod, NoneType)):
+            self.fault(
+                ("trainer", "type"), f"read_batch of {trainer.__name__} must be a @staticmethod; test.py calls it too"
+            )
         before, options = len(self.faults), trainer.Options
         hints = get_type_hints(options)
         known = {field.name: hints[field.name] for field in fields(options)}
@@ -184,7 +193,7 @@ def may_be_added(options: Any) -> Callable[[KeyPath], bool]:
         if len(path) == 1:
             return path[0] in sections.ROOT
         if path[0] == "trainer":
-            return len(path) == 2 and path[1] in known
+            return len(path) == 2 and path[1] in {"type", *known}
         return (len(path) == 2 and (path[1] in sections.KEYS.get(str(path[0]), ()))) or (
             len(path) == 3 and path[1] == "args" and path[0] in sections.ROOT
         )
@@ -192,15 +201,7 @@ def may_be_added(options: Any) -> Callable[[KeyPath], bool]:
     return check_path
 
 
-def _at(tree: Any, path: KeyPath) -> Any:
-    for key in path:
-        tree = tree[key]
-    return tree
-
-
 def _is_default(target: Any, key: str, value: Any) -> bool:
-    import inspect
-
     try:
         return bool(inspect.signature(target).parameters[key].default == value)
     except (TypeError, ValueError, KeyError):

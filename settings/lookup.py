@@ -12,24 +12,24 @@ from settings.names import suggestion
 def find(name: Any, modules: Sequence[Any], kind: Any = object) -> Any:
     """The public class or function `name` in the first module that has one of that kind; raises LookupError.
 
+    A function must be the module's own, not one that it imports: else a config could call whatever is imported there.
+
     :param kind: what a class must derive from
     """
     if not isinstance(name, str) or not name.isidentifier():
         raise LookupError(f"{name!r} is no name of a class or function; write the bare name")
     for module in modules:
-        found = getattr(module, name, None)
-        if found is not None and not name.startswith("_") and _is_kind(found, kind):
-            return found
+        if _may_be_named(module, name, kind):
+            return getattr(module, name)
     where = " or ".join(_name(module) for module in modules)
     known = [item for module in modules for item in names_in(module, kind)]
     raise LookupError(f"no {name!r} in {where}; {suggestion(name, known)}")
 
 
 def names_in(module: Any, kind: Any = object) -> list[str]:
-    """The public names of a module that stand for a class of that kind, or for a function."""
-    own = [name for name in dir(module) if not name.startswith("_")]
+    """The names that a config may give for something of that kind in a module, without what it only imports."""
     return [
-        name for name in own if _is_kind(getattr(module, name, None), kind) and _belongs(getattr(module, name), module)
+        name for name in dir(module) if _may_be_named(module, name, kind) and _is_own(getattr(module, name), module)
     ]
 
 
@@ -106,17 +106,19 @@ def _hints(function: Any) -> dict[str, Any]:
         return {}
 
 
-def _is_kind(found: Any, kind: Any) -> bool:
-    return issubclass(found, kind) if inspect.isclass(found) else callable(found)
+def _may_be_named(module: Any, name: str, kind: Any) -> bool:
+    found = None if name.startswith("_") else getattr(module, name, None)
+    if inspect.isclass(found):
+        return issubclass(found, kind) and (kind is not object or _is_own(found, module))
+    if _name(module) == "torch.nn.functional":  # its losses, which say so by what they take
+        return inspect.isfunction(found) and "target" in inspect.signature(found).parameters
+    return callable(found) and _is_own(found, module)
 
 
-def _belongs(found: Any, module: Any) -> bool:
-    """Whether a name was made in the module's own package, not imported into it from elsewhere."""
-    package = _name(module).split(".")[0]
-    return str(getattr(found, "__module__", "") or "").split(".")[0] in (
-        package,
-        "torch" if package == "torch" else package,
-    )
+def _is_own(found: Any, module: Any) -> bool:
+    """Whether something was made in the module's own package, not imported into it from elsewhere."""
+    package = module.__name__ if isinstance(module, ModuleType) else module.__module__
+    return str(getattr(found, "__module__", "") or "").split(".")[0] == package.split(".")[0]
 
 
 def _name(module: Any) -> str:

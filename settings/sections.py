@@ -35,4 +35,5 @@ def kind_of(section: str) -> Any:
         "arch": torch.nn.Module,
         "optimizer": torch.optim.Optimizer,
         "lr_scheduler": torch.optim.lr_scheduler.LRScheduler,
+        "loss": torch.nn.Module,
     }.get(section, object)

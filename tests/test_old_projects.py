@@ -470,7 +470,8 @@ def test_targets_with_semicolons_may_be_absent_and_a_parser_may_be_used_twice(co
     assert command_line("-c", path, options=options)["optimizer"]["args"]["lr"] == 1.0
 
 
-def test_device_indices_choose_what_cuda_sees(command_line, tmp_path):
+def test_device_indices_choose_what_cuda_sees(command_line, tmp_path, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     command_line("-c", write_config(tmp_path, trainer={}), "-d", "2,3")
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "2,3"
 

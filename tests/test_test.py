@@ -3,10 +3,16 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+
+from data_loader.data_loaders import DigitsDataLoader
+from parse_config import ConfigParser
+from test import set_test_section
+from utils.errors import ConfigError
 
 ROOT = Path(__file__).parent.parent
 
@@ -52,10 +58,12 @@ def test_faults_are_one_line_and_exit_code_two(run: Path, tmp_path: Path, run_co
         assert len(refused.stderr.strip().splitlines()) == 1, refused.stderr
 
 
-def test_a_loader_that_cannot_make_a_test_part_says_what_to_write(run: Path, run_command: Callable) -> None:
-    state = torch.load(run / "checkpoint-last.pth", weights_only=True)
-    state["config"]["data_loader"]["type"] = "TensorDataLoader"
-    torch.save(state, run / "other.pth")
-    refused = run_command("test.py", "-r", run / "other.pth")
-    assert refused.returncode == 2
-    assert "add a section test_data_loader" in refused.stderr
+def test_a_loader_that_cannot_make_a_test_part_says_what_to_write() -> None:
+    class OnlyTraining(DigitsDataLoader):
+        def __init__(self, batch_size: int) -> None:
+            super().__init__(batch_size)
+
+    rooms = SimpleNamespace(OnlyTraining=OnlyTraining, __module__=__name__)
+    config = ConfigParser({"data_loader": {"type": "OnlyTraining", "args": {"batch_size": 4}}})
+    with pytest.raises(ConfigError, match="add a section test_data_loader"):
+        set_test_section(config, rooms)

@@ -1,6 +1,9 @@
 """train.py from the outside: what runs write, how they go on, how they end."""
 
 import json
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -39,7 +42,7 @@ def test_a_run_writes_what_the_readme_says(train: Callable, digits_config: Confi
     train(digits_config)
     models = {path.name for path in (tmp_path / "models" / "Digits" / "run").iterdir()}
     assert models == {
-        *("config.json", "checkpoint-last.pth", "checkpoint-previous.pth", "model_best.pth"),
+        *(".lock", "config.json", "checkpoint-last.pth", "checkpoint-previous.pth", "model_best.pth"),
         *("checkpoint-epoch1.pth", "checkpoint-epoch2.pth"),
     }
     logs = {path.name.split(".out.")[0] for path in (tmp_path / "log" / "Digits" / "run").iterdir()}
@@ -228,3 +231,72 @@ def test_more_gpus_than_there_are_is_said(train: Callable, digits_config: Config
     assert "epoch 2/2" in output
     digits_config["n_gpu"] = 0
     assert "Training on cpu" in train(digits_config, run="cpu").stdout
+
+
+def test_no_checkpoint_between_two_rows_holds_what_is_not_finite(
+    train: Callable, digits_config: Config, tmp_path: Path
+) -> None:
+    digits_config["optimizer"] = {"type": "SGD", "args": {"lr": 1e30}}
+    digits_config["trainer"] |= {"log_step": 100, "save_steps": 1}
+    del digits_config["lr_scheduler"]
+    train(digits_config, code=1)
+    for file in ("checkpoint-last.pth", "checkpoint-previous.pth"):
+        assert checkpoint(tmp_path, file)["step"] <= 2
+    assert all(weights.isfinite().all() for weights in checkpoint(tmp_path, file)["state_dict"].values())
+
+
+def test_a_rate_changed_on_resume_is_the_rate(train: Callable, digits_config: Config, tmp_path: Path) -> None:
+    del digits_config["lr_scheduler"]
+    digits_config["trainer"]["epochs"] = 1
+    train(digits_config)
+    run = tmp_path / "models" / "Digits" / "run"
+    train(None, "-r", run, "-s", "trainer.epochs=2", "--lr", "0.00001")
+    assert [row["lr"] for row in rows_of(tmp_path) if row["kind"] == "epoch"] == [0.005, 0.00001]
+
+
+def test_a_schedule_that_was_planned_for_another_length_is_not_stretched(
+    train: Callable, digits_config: Config, tmp_path: Path
+) -> None:
+    train(digits_config)
+    before = rows_of(tmp_path)
+    error = train(None, "-r", tmp_path / "models" / "Digits" / "run", "-s", "trainer.epochs=9", code=1).stderr
+    assert "was planned for" in error
+    assert len(error.strip().splitlines()) == 1
+    assert rows_of(tmp_path) == before
+
+
+def test_a_config_that_does_not_fit_the_checkpoint_is_refused_in_one_line(
+    train: Callable, digits_config: Config, tmp_path: Path
+) -> None:
+    train(digits_config)
+    error = train(None, "-r", tmp_path / "models" / "Digits" / "run", "-s", "arch.args.channels=32", code=2).stderr
+    assert "does not fit" in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_a_second_process_on_a_live_run_is_refused_and_harms_nothing(
+    train: Callable, digits_config: Config, tmp_path: Path
+) -> None:
+    digits_config["trainer"]["epochs"] = 400
+    (tmp_path / "long.json").write_text(json.dumps(digits_config))
+    command = [sys.executable, "train.py", "-c", str(tmp_path / "long.json"), "--run-id", "live"]
+    live = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    log = tmp_path / "log" / "Digits" / "live" / "metrics.jsonl"
+    while live.poll() is None and not (log.exists() and log.read_bytes().count(b"\n") > 3):
+        time.sleep(0.01)
+    error = train(None, "-r", tmp_path / "models" / "Digits" / "live", code=1).stderr
+    live.terminate()
+    live.communicate()
+    assert "another process is training this run" in error
+    steps = [row["step"] for row in rows_of(tmp_path, "live")]
+    assert steps == sorted(steps)
+
+
+def test_a_branch_takes_the_best_checkpoint_along(train: Callable, digits_config: Config, tmp_path: Path) -> None:
+    digits_config["optimizer"] = {"type": "SGD", "args": {"lr": 0.05}}
+    digits_config["trainer"] |= {"save_period": 1, "monitor": "max val_loss", "epochs": 3, "len_epoch": 20}
+    del digits_config["lr_scheduler"]
+    train(digits_config)
+    first = tmp_path / "models" / "Digits" / "run" / "checkpoint-epoch1.pth"
+    train(None, "-r", first, "--run-id", "branch")
+    assert checkpoint(tmp_path, "model_best.pth", "branch")["step"] == checkpoint(tmp_path, "model_best.pth")["step"]

@@ -36,8 +36,8 @@ def evaluate(
     model.eval()
     values = EpochMetrics(metrics, device)
     with kept_generators():
-        seed_generators("evaluation")
-        for batch, n, _ in as_portions(data_loader).one_pass():
+        for number, (batch, n, _) in enumerate(as_portions(data_loader).one_pass()):
+            seed_generators("evaluation", dist.rank(), number)  # of a model that draws; loading may have set them too
             data, target = read_batch(to_device(batch, device))
             with autocast or nullcontext():
                 output = model(data)

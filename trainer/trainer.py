@@ -144,7 +144,8 @@ class Trainer(BaseTrainer):
         return data, target
 
     def _stateful(self) -> dict[str, Any]:
-        return super()._stateful() | {"scaler": self.scaler, "ema": self.ema, "running": self.train_metrics}
+        parts = {"lr_scheduler": self.schedule, "scaler": self.scaler, "ema": self.ema, "running": self.train_metrics}
+        return super()._stateful() | parts
 
     def _next_batches(self) -> list[Portion]:
         """The batches of the next step. The stream is entered once, where the run is, and then goes on."""
@@ -155,6 +156,11 @@ class Trainer(BaseTrainer):
     def _clip_gradient(self) -> None:
         if self.max_norm is not None:
             clip_grad_norm_(self.model.parameters(), self.max_norm)
+
+    def _save(self, epoch: int | None = None, best: bool = False) -> None:
+        loss = self.train_metrics.means.over_ranks(self.device).avg("loss")  # sums keep a nan or an infinity
+        self._refuse_not_finite(loss)
+        super()._save(epoch, best)
 
     def _log_row(self, epoch: int, progress: Progress) -> dict[str, float]:
         values = self.train_metrics.recent()
@@ -194,6 +200,8 @@ class Trainer(BaseTrainer):
 
 def make_clock(options: Any, data_loader: Any, len_epoch: int | None = None) -> Clock:
     """The clock of a run over this loader."""
+    if not hasattr(data_loader, "__len__"):
+        raise ConfigError(f"a {type(data_loader).__name__} has no length; training counts its batches")
     return Clock.of(
         len(data_loader), options.accumulation, len_epoch or options.len_epoch, options.epochs, options.max_steps
     )

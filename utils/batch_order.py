@@ -11,10 +11,11 @@ from utils.seed import derive_seed, generator, seed_generators, seed_own_generat
 
 
 class Place(NamedTuple):
-    """One batch of a stream: the seed of its pass, its number in the pass, and its samples."""
+    """One batch of a stream: the seed of its pass, its number and the place of its first sample in it, its samples."""
 
     seed: int
     number: int
+    first: int
     indices: Tensor  # int64 [samples of the whole batch]
     mine: slice  # this rank's share of them
 
@@ -81,5 +82,8 @@ def places(loader: Any, seed: int, start: int, rank: int, world: int) -> Iterato
 def places_of_pass(loader: Any, seed: int, first: int, rank: int, world: int) -> Iterator[Place]:
     """The batches of one pass from its number `first` on; everything in it is drawn from `seed`."""
     batches = batches_of_pass(loader, seed)
+    start = sum(map(len, batches[:first]))
     for number in range(first, len(batches)):
-        yield Place(seed, number, batches[number], share(len(batches[number]), rank, world))
+        indices = batches[number]
+        yield Place(seed, number, start, indices, share(len(indices), rank, world))
+        start += len(indices)

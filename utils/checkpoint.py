@@ -2,6 +2,7 @@
 
 import zipfile
 from collections import Counter, OrderedDict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,10 @@ def to_plain(value: Any, path: str = "checkpoint") -> Any:
     )
 
 
-def write(state: dict[str, Any], path: Path, previous: Path | None = None) -> None:
+def write(state: dict[str, Any], path: Path, more_names: Iterable[Path] = (), previous: Path | None = None) -> None:
     """Writes a checkpoint so that any crash leaves the old file or the new one under `path`, never a part.
 
+    :param more_names: names that the new file gets too, before it becomes `path`: none is lost to a crash in between
     :param previous: a name that the old file keeps
     """
     with replacing(path) as temporary:
@@ -63,6 +65,8 @@ def write(state: dict[str, Any], path: Path, previous: Path | None = None) -> No
             torch.save(to_plain(state), handle)
             handle.flush()
             sync_file(handle.fileno())
+        for name in more_names:
+            link_or_copy(temporary, name)
         if previous is not None and path.exists():
             link_or_copy(path, previous)
 
@@ -78,7 +82,7 @@ def read(path: Path | str) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen types for files that are not what they say
         raise ConfigError(f"{path}: {_unreadable(error)}") from None
-    if not isinstance(state, dict) or "state_dict" not in state or "config" not in state:
+    if not isinstance(state, dict) or "state_dict" not in state or not isinstance(state.get("config"), dict):
         raise ConfigError(f"{path}: a PyTorch file, but not a checkpoint of a training run")
     if state.get("format", 0) != FORMAT:
         raise ConfigError(f"{path}: checkpoint format {state.get('format')!r}; this version reads format {FORMAT}")
@@ -91,6 +95,16 @@ def step_of(path: Path) -> int:
         return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["step"])
     except Exception:  # whatever is wrong with the file, `read` says it
         return -1
+
+
+def load_state(part: Any, state: Any, name: str, path: Path | str) -> None:
+    """Gives a part of a run its state from a checkpoint; raises ConfigError, one line, if it does not fit."""
+    try:
+        part.load_state_dict(state)
+    except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+        kind, reason = type(part).__name__, " ".join(str(error).split())
+        text = f"{path}: its {name!r} does not fit the {kind} of this config ({reason[:200]})"
+        raise ConfigError(f"{text}; to take the weights that fit: -r {path} -c CONFIG") from None
 
 
 def load_fitting_weights(model: torch.nn.Module, state: dict[str, Any]) -> str:

@@ -1,12 +1,13 @@
 """The checkpoints of one run: their names, their rotation, and which of them counts."""
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 from utils import checkpoint
 from utils.errors import ConfigError
-from utils.platform_files import link_or_copy, sync_folder, temporary_name
+from utils.platform_files import temporary_name
 
 LAST, PREVIOUS, BEST = "checkpoint-last.pth", "checkpoint-previous.pth", "model_best.pth"
 EPOCH = re.compile(r"checkpoint-epoch(\d+)\.pth")
@@ -29,12 +30,8 @@ class CheckpointFolder:
         :param best: also name it `model_best.pth`
         """
         last = self.path / LAST
-        checkpoint.write(state, last, previous=self.path / PREVIOUS)
-        if epoch is not None:
-            link_or_copy(last, self.path / f"checkpoint-epoch{epoch}.pth")
-        if best:
-            link_or_copy(last, self.path / BEST)
-        sync_folder(self.path)
+        names = [f"checkpoint-epoch{epoch}.pth"] * (epoch is not None) + [BEST] * best
+        checkpoint.write(state, last, [self.path / name for name in names], previous=self.path / PREVIOUS)
         self._prune()
         return last
 
@@ -55,6 +52,11 @@ class CheckpointFolder:
         if self.damaged:
             raise ConfigError([f"{self.path}: none of the checkpoints is good", *self.damaged])
         return None
+
+    def adopt_best(self, folder: Path, step: int) -> None:
+        """Takes along the best checkpoint of another run up to a step, for a run that branches from it there."""
+        if (folder / BEST).exists() and 0 <= checkpoint.step_of(folder / BEST) <= step:
+            shutil.copyfile(folder / BEST, self.path / BEST)
 
     def clean(self) -> None:
         """Removes what a killed save left behind."""
@@ -84,14 +86,15 @@ def locate(path: Path, best: bool = False) -> tuple[Path, bool]:
         newest = CheckpointFolder(path).newest()
         if newest is None:
             raise ConfigError(f"-r {path}: no checkpoint in this folder")
-        return newest, _is_run(path)
+        return newest, is_run(path)
     checkpoint.read(path)
-    if not _is_run(path.parent):
+    if not is_run(path.parent):
         return path, False
     newest = CheckpointFolder(path.parent).newest()
     return path, newest is None or checkpoint.step_of(newest) == checkpoint.step_of(path)
 
 
-def _is_run(folder: Path) -> bool:
+def is_run(folder: Path) -> bool:
+    """Whether a folder is that of a run: ROOT/models/NAME/RUN."""
     above = folder.resolve().parents
     return len(above) > 2 and above[1].name == "models" and (folder / LAST).exists()

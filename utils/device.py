@@ -78,7 +78,12 @@ def map_tensors(function: Callable[[torch.Tensor], torch.Tensor], batch: Any) ->
 
 
 def to_device(batch: Any, device: torch.device, memory_format: torch.memory_format = torch.preserve_format) -> Any:
-    """The batch on the device, moved as it is; images (four dimensions) in the given memory format."""
+    """The batch on the device, moved as it is; images (four dimensions) in the given memory format.
+
+    A module (a loss with weights) is moved too; a function is given back.
+    """
+    if isinstance(batch, torch.nn.Module):
+        return batch.to(device)
 
     def move(tensor: torch.Tensor) -> torch.Tensor:
         layout = memory_format if tensor.dim() == 4 else torch.preserve_format

@@ -3,7 +3,6 @@
 Rank and world size are read from torchrun's environment, so asking for them needs no torch.
 """
 
-import atexit
 import os
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
@@ -48,14 +47,14 @@ def start(device: "torch.device") -> None:
             torch.cuda.set_device(device)  # of this process, for everything that asks for the current one
         backend = "nccl" if device.type == "cuda" else "gloo"
         group.init_process_group(backend, timeout=timedelta(minutes=30))
-        atexit.register(stop)
 
 
 def stop() -> None:
-    """Leaves the process group."""
+    """Leaves the process group, all ranks together."""
     import torch.distributed as group
 
     if world_size() > 1 and group.is_initialized():
+        group.barrier()  # a rank that is gone while others still talk to it makes them fail at exit
         group.destroy_process_group()
 
 

@@ -4,6 +4,7 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from utils import dist
@@ -54,9 +55,8 @@ class EpochMetrics:
 
     def result(self) -> dict[str, float]:
         """The values over all samples so far; every rank must call it."""
-        return self.means.over_ranks(self.device).result() | {
-            name: float(metric.compute()) for name, metric in self.objects.items()
-        }
+        computed = {name: float(metric.compute()) for name, metric in self.objects.items()}
+        return self.means.over_ranks(self.device).result() | dist.from_main(computed)
 
     def recent(self) -> dict[str, float]:
         """The means over the samples since this was last asked; every rank must call it."""
@@ -90,11 +90,14 @@ def metric_name(metric: Any) -> str:
 
 
 def _state(metric: Any) -> Any:
-    return metric.state_dict() if hasattr(metric, "state_dict") else copy.deepcopy(vars(metric))
+    if hasattr(metric, "state_dict"):
+        return metric.state_dict()
+    return {name: copy.deepcopy(value) for name, value in vars(metric).items() if not callable(value)}
 
 
 def _load(metric: Any, state: Any) -> None:
     if hasattr(metric, "load_state_dict"):
         metric.load_state_dict(state)
     else:
-        vars(metric).update(state)
+        arrays = [name for name, value in vars(metric).items() if isinstance(value, np.ndarray)]
+        vars(metric).update(state | {name: state[name].numpy() for name in arrays})

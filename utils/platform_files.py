@@ -29,6 +29,24 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def hold_lock(path: Path) -> bool:
+    """Takes a lock that this process holds until it ends, however it ends; False if another process has it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT)
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # unlike flock, not inherited by loader workers
+    except OSError:
+        os.close(descriptor)
+        return False
+    return True
+
+
 def link_or_copy(source: Path, target: Path) -> None:
     """Gives a file a second name: a hard link, or a copy where the file system has none."""
     temporary = temporary_name(target)

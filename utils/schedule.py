@@ -18,6 +18,8 @@ def make_scheduler(config: Any, module: Any, optimizer: Any, clock: Clock) -> LR
     section = config.get("lr_scheduler")
     if section is None:
         return None
+    if section.get("warmup", 0) < 0:
+        raise ConfigError(f"{config.where('lr_scheduler', 'warmup')}: lr_scheduler.warmup: must be 0 or more")
     interval, warmup = section.get("interval", "epoch"), section.get("warmup", 0)
     if interval not in ("epoch", "step"):
         raise ConfigError(f'{config.where("lr_scheduler", "interval")}: lr_scheduler.interval: write "epoch" or "step"')
@@ -60,20 +62,35 @@ class Schedule:
     def after_step(self) -> None:
         """One step is done."""
         if self.by_step:
-            self._advance()
+            self.scheduler.step()
 
     def after_epoch(self, log: dict[str, Any]) -> None:
         """One epoch with this log is over."""
         if self.by_epoch and isinstance(self.scheduler, ReduceLROnPlateau):
             self.scheduler.step(log[self.monitor or ("val_loss" if "val_loss" in log else "loss")])
         elif self.by_epoch:
-            self._advance()
-
-    def _advance(self) -> None:
-        try:
             self.scheduler.step()
-        except ValueError as error:  # OneCycleLR beyond its last step: a resumed run that was made longer
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint holds of the scheduler."""
+        return {} if self.scheduler is None else self.scheduler.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Goes on from a checkpoint; raises UserError if its schedule was planned for a run of another length."""
+        if self.scheduler is None:
+            return
+        planned, now = _planned(state), _planned(self.scheduler.state_dict())
+        if planned == now:
+            self.scheduler.load_state_dict(state)
+        else:
             raise UserError(
-                f"the learning-rate schedule has ended ({error}). Only a run whose schedule has no end can be made "
-                "longer; start a new one from its weights: -r RUN -c CONFIG"
-            ) from None
+                f"the learning-rate schedule of the run was planned for {planned} steps or epochs, not {now}; "
+                "a run can be made longer only if its schedule has no end. Else start a new one from its weights: "
+                "-r RUN -c CONFIG"
+            )
+
+
+def _planned(state: dict[str, Any]) -> list[int]:
+    """The lengths that a scheduler's state, and those of schedulers inside it, were made for."""
+    own = [state[key] for key in ("total_steps", "T_max", "total_iters") if state.get(key) is not None]
+    return own + [length for part in state.get("_schedulers", ()) for length in _planned(part)]

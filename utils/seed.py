@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import get_worker_info
 
 
 def derive_seed(*place: int | str) -> int:
@@ -21,12 +20,17 @@ def generator(*place: int | str) -> torch.Generator:
 
 def seed_generators(*place: int | str) -> None:
     """Sets the global generators of torch (CPU and current accelerator), `random` and NumPy from a place."""
+    seed_cpu_generators(*place)
+    if torch.cuda.is_initialized():
+        torch.cuda.default_generators[torch.cuda.current_device()].manual_seed(derive_seed(*place))
+    elif torch.backends.mps.is_available():
+        torch.mps.manual_seed(derive_seed(*place))
+
+
+def seed_cpu_generators(*place: int | str) -> None:
+    """Sets the global generators that loading samples draws from: torch's of the CPU, `random` and NumPy."""
     seed = derive_seed(*place)
     torch.default_generator.manual_seed(seed)  # 1 us; torch.manual_seed takes 85
-    if torch.cuda.is_initialized():
-        torch.cuda.default_generators[torch.cuda.current_device()].manual_seed(seed)
-    elif torch.backends.mps.is_available() and get_worker_info() is None:
-        torch.mps.manual_seed(seed)
     random.seed(seed)
     np.random.seed(seed & 0xFFFFFFFF)
 
@@ -39,15 +43,12 @@ def seed_own_generator(drawing: Any, *place: int | str) -> None:
 
 
 class kept_generators:
-    """Within this context the global generators may be drawn from or seeded; afterwards they are as before."""
+    """Within this context the CPU generators may be drawn from or seeded; afterwards they are as before."""
 
     def __enter__(self) -> None:
         self._states = torch.get_rng_state(), random.getstate(), np.random.get_state()
-        self._cuda = torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None
 
     def __exit__(self, *exception: object) -> None:
         torch.set_rng_state(self._states[0])
         random.setstate(self._states[1])
         np.random.set_state(self._states[2])
-        if self._cuda is not None:
-            torch.cuda.set_rng_state(self._cuda)

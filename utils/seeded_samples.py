@@ -7,7 +7,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from utils.batch_order import Place
-from utils.seed import derive_seed, seed_generators
+from utils.seed import derive_seed, seed_cpu_generators
 
 
 def loader_of_places(loader: DataLoader, seed_all: bool) -> "DataLoader":
@@ -29,33 +29,35 @@ def loader_of_places(loader: DataLoader, seed_all: bool) -> "DataLoader":
 
 
 class Addresses:
-    """A batch sampler that sends each sample's address, (seed of its pass, index), to where it is loaded."""
+    """A batch sampler that sends where samples are loaded their addresses: (seed of the pass, place in it, index)."""
 
     order: Iterable[Place] = ()
 
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        for place in self.order:
-            yield [(place.seed, index) for index in place.indices[place.mine_or_one].tolist()]
+    def __iter__(self) -> Iterator[list[tuple[int, int, int]]]:
+        self.order = iter(self.order)
+        while (place := next(self.order, None)) is not None:  # held here only, so that whoever made it can let go
+            first, indices = place.first + place.mine_or_one.start, place.indices[place.mine_or_one].tolist()
+            yield [(place.seed, first + offset, index) for offset, index in enumerate(indices)]
 
 
 class Seeded(Dataset):
-    """The samples of `dataset`, each made with the generators set from its address."""
+    """The samples of `dataset`, each made with the generators set from its place in the pass."""
 
     def __init__(self, dataset: Any, seed_all: bool) -> None:
         self.dataset = dataset
-        self.seed: Callable[..., Any] = seed_generators if seed_all else _seed_torch
+        self.seed: Callable[..., Any] = seed_cpu_generators if seed_all else _seed_torch
 
-    def __getitem__(self, address: tuple[int, int]) -> Any:
-        self.seed(*address)
-        return self.dataset[address[1]]
+    def __getitem__(self, address: tuple[int, int, int]) -> Any:
+        self.seed(*address[:2])
+        return self.dataset[address[2]]
 
 
 class SeededMany(Seeded):
-    """As `Seeded` for a dataset that makes many samples at once: set from the first address of the batch."""
+    """As `Seeded` for a dataset that makes many samples at once: set from the place of the batch's first."""
 
-    def __getitems__(self, addresses: list[tuple[int, int]]) -> Any:
-        self.seed(*addresses[0])
-        return self.dataset.__getitems__([index for _, index in addresses])
+    def __getitems__(self, addresses: list[tuple[int, int, int]]) -> Any:
+        self.seed(*addresses[0][:2])
+        return self.dataset.__getitems__([index for _, _, index in addresses])
 
 
 def single_threaded(batches: Iterator[Any]) -> Iterator[Any]:
@@ -72,8 +74,8 @@ def single_threaded(batches: Iterator[Any]) -> Iterator[Any]:
         yield batch
 
 
-def _seed_torch(*address: int) -> None:
-    torch.default_generator.manual_seed(derive_seed(*address))
+def _seed_torch(*place: int) -> None:
+    torch.default_generator.manual_seed(derive_seed(*place))
 
 
 def _makes_many(dataset: Any) -> bool:

@@ -1,5 +1,7 @@
 """BaseDataLoader and TensorDataLoader: batches by number, the same for any number of workers and of processes."""
 
+import gc
+import multiprocessing
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -252,6 +254,22 @@ def test_workers_live_as_long_as_persistent_workers_says():
     assert first_pass != second_pass
 
 
+@pytest.mark.parametrize("persistent", [False, True])
+def test_workers_end_with_the_stream_and_loader_that_started_them(persistent):
+    gc.collect()
+    before = set(multiprocessing.active_children())
+    gc.disable()  # collected later, perhaps within another worker, they can hang it
+    try:
+        loader = noisy_loader(num_workers=1, persistent_workers=persistent)
+        stream = loader.stream()
+        next(stream)
+        assert len(set(multiprocessing.active_children()) - before) == 1
+        del stream, loader
+        assert set(multiprocessing.active_children()) <= before
+    finally:
+        gc.enable()
+
+
 def test_worker_init_fn_runs_once_in_each_worker():
     loader = BaseDataLoader(Processes(), 2, num_workers=1, worker_init_fn=mark_process)
     assert [marks.tolist() for _, marks in loader] == [[1, 1], [1, 1]]
@@ -269,7 +287,7 @@ def test_prefetch_factor_says_how_many_batches_are_loaded_ahead(tmp_path):
 
 def test_timeout_ends_the_wait_for_a_worker():
     with pytest.raises(RuntimeError, match="timed out after 1 seconds"):
-        next(BaseDataLoader(Slow(), 2, num_workers=1, timeout=1).stream())
+        next(BaseDataLoader(Slow(), 1, num_workers=1, timeout=1).stream())
 
 
 def test_an_error_in_the_dataset_reaches_the_caller():

@@ -244,14 +244,14 @@ def test_all_faults_come_at_once_with_their_places_in_the_order_of_the_file(digi
 
 
 def test_the_options_of_a_trainer_of_ones_own_are_checked(faults):
-    mine = ModuleType("trainer")
+    mine = ModuleType(__name__)
     mine.MyTrainer = MyTrainer  # type: ignore[attr-defined]
     found = faults(("trainer.type", "MyTrainer"), ("trainer.alpha", "x"), ("trainer.alhpa", 1), trainer=(mine,))
     assert found == ['trainer.alpha: "x" is not a number', "trainer.alhpa: unknown; did you mean 'alpha'?"]
 
 
 def test_what_a_trainer_with_a_loop_of_its_own_will_log_is_not_guessed(faults):
-    mine = ModuleType("trainer")
+    mine = ModuleType(__name__)
     mine.OwnLoop = OwnLoop  # type: ignore[attr-defined]
     assert faults(("trainer.type", "OwnLoop"), ("trainer.monitor", "min whatever"), trainer=(mine,)) == []
 

@@ -1,5 +1,6 @@
 """find: the class or function behind a name; arguments_of: what it takes."""
 
+import importlib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -32,7 +33,7 @@ class Stranger:
 
 
 def test_the_first_module_that_has_a_name_gives_it():
-    mine = ModuleType("mine")
+    mine = ModuleType(__name__)
     mine.mse_loss = lambda output, target: 0  # type: ignore[attr-defined]
     assert find("mse_loss", [mine, torch.nn.functional]) is mine.mse_loss
     assert find("l1_loss", [mine, torch.nn.functional]) is torch.nn.functional.l1_loss
@@ -106,3 +107,24 @@ def test_the_projects_own_classes_are_named_by_file_and_others_by_module(monkeyp
     monkeypatch.chdir(Path(__file__).parents[2])
     assert where_defined(torch.optim.AdamW) == "torch.optim.adamw.AdamW"
     assert where_defined(module_arch.DigitsModel).startswith("model/model.py:")
+
+
+def test_a_function_that_a_module_only_imports_cannot_be_named(tmp_path, monkeypatch):
+    (tmp_path / "some_loaders.py").write_text(
+        "from os import system\nfrom shutil import rmtree\nfrom subprocess import Popen\nfrom torch import load\n"
+        "from collections.abc import Callable\n\ndef own():\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("some_loaders")
+    for name in ("system", "rmtree", "Popen", "load"):
+        with pytest.raises(LookupError):
+            find(name, [module])
+    assert find("own", [module]) is module.own
+
+
+def test_of_torchs_functions_only_losses_can_be_named():
+    for name in ("relu", "linear", "conv2d", "dropout"):
+        with pytest.raises(LookupError):
+            find(name, [torch.nn.functional, torch.nn], torch.nn.Module)
+    for name in ("cross_entropy", "mse_loss", "binary_cross_entropy_with_logits", "kl_div", "huber_loss"):
+        assert find(name, [torch.nn.functional]) is getattr(torch.nn.functional, name)

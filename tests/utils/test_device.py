@@ -4,6 +4,7 @@ from collections import OrderedDict, defaultdict, namedtuple
 import pytest
 import torch
 
+from utils import device
 from utils.device import count_samples, map_tensors, prepare_device, select_devices, to_device
 from utils.errors import ConfigError
 
@@ -67,6 +68,7 @@ def test_cuda_by_name_or_number_is_refused_where_there_is_none(name):
 @without_cuda
 @pytest.mark.skipif(torch.backends.mps.is_available(), reason="is about machines without MPS")
 def test_a_config_that_wants_gpus_trains_on_the_cpu_with_a_warning(capsys):
+    device._say.cache_clear()  # what was said before is not said again
     assert prepare_device(n_gpu_use=2) == (CPU, [])
     assert "There's no GPU available" in capsys.readouterr().out
     assert prepare_device() == (CPU, [])

@@ -112,15 +112,19 @@ def test_a_plateau_is_judged_by_the_value_asked_for_else_by_the_validation_loss_
         assert optimizer.param_groups[0]["lr"] == rate
 
 
-def test_beyond_the_end_of_a_schedule_the_user_is_told_so():
-    section = {"type": "OneCycleLR", "interval": "step", "args": {"max_lr": 1.0, "total_steps": "auto"}}
-    scheduler, optimizer = made(section)
-    schedule = Schedule(scheduler, "step")
-    optimizer.step()
-    for _ in range(CLOCK.total_steps):
-        schedule.after_step()
-    with pytest.raises(UserError, match="schedule has ended"):
-        schedule.after_step()
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"type": "OneCycleLR", "interval": "step", "args": {"max_lr": 1.0, "total_steps": "auto"}},
+        {"type": "CosineAnnealingLR", "interval": "step", "warmup": 2, "args": {"T_max": "auto"}},
+    ],
+)
+def test_the_schedule_of_a_run_of_another_length_is_refused(section):
+    state = Schedule(made(section)[0], "step").state_dict()
+    Schedule(made(section)[0], "step").load_state_dict(state)
+    section["args"] = {key: 1000 if value == "auto" else value for key, value in section["args"].items()}
+    with pytest.raises(UserError, match="planned for"):
+        Schedule(made(section)[0], "step").load_state_dict(state)
 
 
 def test_a_schedule_goes_on_from_its_state():
