@@ -9,12 +9,12 @@ from typing import Any, get_type_hints
 from settings.names import suggestion
 
 
-def find(name: Any, modules: Sequence[Any], kind: Any = object) -> Any:
+def find(name: Any, modules: Sequence[Any], kind: Any = None) -> Any:
     """The public class or function `name` in the first module that has one of that kind; raises LookupError.
 
     A function must be the module's own, not one that it imports: else a config could call whatever is imported there.
 
-    :param kind: what a class must derive from
+    :param kind: what a class must derive from; object: it must be the module's own; None: any (the caller trusts it)
     """
     if not isinstance(name, str) or not name.isidentifier():
         raise LookupError(f"{name!r} is no name of a class or function; write the bare name")
@@ -26,7 +26,7 @@ def find(name: Any, modules: Sequence[Any], kind: Any = object) -> Any:
     raise LookupError(f"no {name!r} in {where}; {suggestion(name, known)}")
 
 
-def names_in(module: Any, kind: Any = object) -> list[str]:
+def names_in(module: Any, kind: Any = None) -> list[str]:
     """The names that a config may give for something of that kind in a module, without what it only imports."""
     return [
         name for name in dir(module) if _may_be_named(module, name, kind) and _is_own(getattr(module, name), module)
@@ -109,7 +109,7 @@ def _hints(function: Any) -> dict[str, Any]:
 def _may_be_named(module: Any, name: str, kind: Any) -> bool:
     found = None if name.startswith("_") else getattr(module, name, None)
     if inspect.isclass(found):
-        return issubclass(found, kind) and (kind is not object or _is_own(found, module))
+        return kind is None or (issubclass(found, kind) and (kind is not object or _is_own(found, module)))
     if _name(module) == "torch.nn.functional":  # its losses, which say so by what they take
         return inspect.isfunction(found) and "target" in inspect.signature(found).parameters
     return callable(found) and _is_own(found, module)

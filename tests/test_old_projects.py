@@ -409,7 +409,7 @@ def test_any_module_is_looked_into_and_more_keywords_may_be_given():
     loader = config.init_obj("loader", torch.utils.data.dataloader, Squares(), shuffle=True, collate_fn=list)
     assert type(loader) is DataLoader
     assert (loader.batch_size, loader.collate_fn) == (4, list)
-    own = types.ModuleType("own")
+    own = types.ModuleType(__name__)
     own.Linear = lambda *sizes, **rest: (sizes, rest)
     assert config.init_obj("net", own, 1, 2, anything=3) == ((1, 2), {"anything": 3})
     assert config.init_ftn("net", torch.nn, 3, bias=False)(2).weight.shape == (2, 3)

@@ -55,7 +55,8 @@ class CheckpointFolder:
 
     def adopt_best(self, folder: Path, step: int) -> None:
         """Takes along the best checkpoint of another run up to a step, for a run that branches from it there."""
-        if (folder / BEST).exists() and 0 <= checkpoint.step_of(folder / BEST) <= step:
+        elsewhere = (folder / BEST).exists() and folder.resolve() != self.path.resolve()
+        if elsewhere and 0 <= checkpoint.step_of(folder / BEST) <= step:
             shutil.copyfile(folder / BEST, self.path / BEST)
 
     def clean(self) -> None:

@@ -118,7 +118,7 @@ def test_a_function_that_a_module_only_imports_cannot_be_named(tmp_path, monkeyp
     module = importlib.import_module("some_loaders")
     for name in ("system", "rmtree", "Popen", "load"):
         with pytest.raises(LookupError):
-            find(name, [module])
+            find(name, [module], object)
     assert find("own", [module]) is module.own
 
 
