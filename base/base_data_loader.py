@@ -65,12 +65,9 @@ class BaseDataLoader(DataLoader):
         if "batch_sampler" not in options:
             options = options | {"batch_size": batch_size, "sampler": sampler, "shuffle": shuffle and sampler is None}
         options["pin_memory"] = bool(options.get("pin_memory")) and torch.accelerator.is_available()
-        common = {"batch_size": batch_size, "collate_fn": collate_fn, "num_workers": num_workers}
-        self.init_kwargs = {
-            "dataset": dataset,
-            "shuffle": False,
-            **common,
-        }  # for a `split_validation` of a project's own
+        # for a `split_validation` of an older project's own
+        self.init_kwargs: dict[str, Any] = {"dataset": dataset, "batch_size": batch_size, "shuffle": False}
+        self.init_kwargs |= {"collate_fn": collate_fn, "num_workers": num_workers}
         super().__init__(dataset, num_workers=num_workers, collate_fn=collate_fn, **options)
 
     def stream(self, start: int = 0) -> Iterator[Any]:

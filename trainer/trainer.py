@@ -75,7 +75,7 @@ class Trainer(BaseTrainer):
         self.ema = WeightAverage(model, options.ema_decay)
         self.train_metrics = EpochMetrics(metric_ftns, device)
         self.log_step = options.log_step or max(1, int((getattr(data_loader, "batch_size", None) or 1) ** 0.5))
-        self._batches: Any = None
+        self._batches: Any = None  # the stream of portions, entered at the first step
         self._check_monitors()
 
     def _train_epoch(self, epoch: int) -> dict[str, Any]:
