@@ -1,12 +1,13 @@
 """Starts a project: python new_project.py ../MyProject
 
 Copies what a project needs (code, configs, the digits, tests), and nothing of this repository's own: no runs,
-downloads, caches or history.
+downloads, caches or history, and, in a git checkout, no file that git does not track.
 """
 
 import re
 import shutil
-import sys
+import subprocess
+from functools import cache
 from pathlib import Path
 
 import click
@@ -45,7 +46,7 @@ def main(target: Path) -> None:
     pyproject = target / "pyproject.toml"
     name = re.sub(r"[^a-z0-9]+", "-", target.resolve().name.lower()).strip("-") or "project"
     pyproject.write_text(pyproject.read_text(encoding="utf-8").replace('"hotplate', f'"{name}'), encoding="utf-8")
-    print(f"{target} is ready: cd {target} && {Path(sys.executable).name} train.py -c config.json")
+    print(f"{target} is ready; its README.md says how to set it up and train.")
 
 
 def _ignored(folder: str, names: list[str]) -> set[str]:
@@ -55,7 +56,22 @@ def _ignored(folder: str, names: list[str]) -> set[str]:
         left |= set(names) - {".gitkeep"}
     if inside == "data":
         left |= set(names) - KEPT_DATA
+    if (tracked := _tracked()) is not None:
+        left |= {name for name in names if not any(f"{path}/".startswith(_inside(inside, name)) for path in tracked)}
     return left | CACHES(folder, names)
+
+
+def _inside(folder: str, name: str) -> str:
+    return f"{name}/" if folder == "." else f"{folder}/{name}/"
+
+
+@cache
+def _tracked() -> list[str] | None:
+    """The files that git tracks; None outside a git checkout."""
+    if not (SOURCE / ".git").exists():
+        return None
+    listed = subprocess.run(["git", "ls-files"], cwd=SOURCE, capture_output=True, text=True)
+    return listed.stdout.splitlines() if listed.returncode == 0 else None
 
 
 if __name__ == "__main__":

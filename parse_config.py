@@ -88,6 +88,8 @@ class ConfigParser:
 
     @classmethod
     def _from_files(cls, file: str | None, resume: str | None, run_id: str | None, best: bool) -> "ConfigParser":
+        if best and file is None and resume is None:
+            raise ConfigError("no checkpoint: add -r RUN, a run's folder or one of its checkpoints")
         if file is None and resume is None:
             raise ConfigError("no config: add -c config.json, or -r RUN to go on with a run")
         document = read_config(Path(file)) if file else None

@@ -13,6 +13,7 @@ import click
 
 from parse_config import ConfigParser
 from settings.lookup import arguments_of, find
+from utils import dist
 from utils.errors import ConfigError
 
 
@@ -26,7 +27,7 @@ def main(config: ConfigParser) -> dict[str, float]:
     import model.model as module_arch
     import trainer as module_trainer
     from trainer.evaluate import evaluate
-    from utils import checkpoint, dist
+    from utils import checkpoint
     from utils.checkpoint_folder import is_run
     from utils.determinism import fix_algorithms, fix_threads
     from utils.device import prepare_device, to_device
@@ -78,7 +79,6 @@ def main(config: ConfigParser) -> dict[str, float]:
     if dist.is_main():
         beside = "test.json" if is_run(config.resume.parent) else f"{config.resume.name}.test.json"
         write_whole(config.resume.parent / beside, json.dumps(result, indent=4).encode())
-    dist.stop()
     return values
 
 
@@ -103,3 +103,4 @@ def set_test_section(config: ConfigParser, module: Any) -> None:
 
 if __name__ == "__main__":
     main(ConfigParser.from_args(click.Command("test", help=__doc__), best=True))
+    dist.stop()

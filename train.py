@@ -10,6 +10,7 @@ torchrun --nproc-per-node 4 train.py -c config.json     on four GPUs
 import click
 
 from parse_config import ConfigParser, CustomArgs
+from utils import dist
 
 # options that set one value of the config; add your own
 OPTIONS = [
@@ -28,7 +29,6 @@ def main(config: ConfigParser) -> dict:
     import model.model as module_arch
     import trainer as module_trainer
     from trainer.trainer import make_clock
-    from utils import dist
     from utils.determinism import fix_algorithms, fix_threads
     from utils.device import prepare_device, to_device
     from utils.schedule import make_scheduler
@@ -97,10 +97,9 @@ def main(config: ConfigParser) -> dict:
         valid_data_loader=valid_data_loader,
         lr_scheduler=lr_scheduler,
     )
-    log = trainer.train()
-    dist.stop()
-    return log
+    return trainer.train()
 
 
 if __name__ == "__main__":
     main(ConfigParser.from_args(click.Command("train", help=__doc__), OPTIONS))
+    dist.stop()

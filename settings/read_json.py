@@ -105,6 +105,8 @@ class _Reader:
         if sign == closing:
             return at + 1, True
         if sign != ",":
+            if sign and (sign in '"[{-' or sign.isalnum()):
+                self.fail(end, "a comma is missing here")
             found = self.hint(at) if sign else ", the file ends"
             self.fail(at if sign else end, f"expected ',' or '{closing}'" + found)
         after = self.blank(at + 1)

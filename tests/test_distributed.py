@@ -19,6 +19,7 @@ import torch
 import model.model
 from parse_config import ConfigParser
 from train import main
+from utils import dist
 
 class Flat(torch.nn.Module):
     def __init__(self):
@@ -30,6 +31,7 @@ class Flat(torch.nn.Module):
 model.model.Flat = Flat
 file, run, *resume = sys.argv[1:]
 main(ConfigParser(json.load(open(file)), resume=resume[0] if resume else None, run_id=run))
+dist.stop()
 """
 
 

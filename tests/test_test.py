@@ -47,7 +47,7 @@ def test_a_run_means_its_best_checkpoint_and_a_file_itself(run: Path, run_comman
 def test_faults_are_one_line_and_exit_code_two(run: Path, tmp_path: Path, run_command: Callable) -> None:
     (tmp_path / "page.pth").write_text("<html>not found</html>")
     for arguments, said in [
-        ((), "no config"),
+        ((), "no checkpoint"),
         (("-c", ROOT / "config.json"), "no checkpoint"),
         (("-r", tmp_path / "nothing.pth"), "no such file"),
         (("-r", tmp_path / "page.pth"), "not a checkpoint"),

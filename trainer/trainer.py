@@ -140,6 +140,9 @@ class Trainer(BaseTrainer):
 
         return batch["image"], batch["mask"]
         """
+        if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+            keys = f" with {', '.join(map(str, batch))}" if isinstance(batch, dict) else f" of {len(batch)}"
+            raise ConfigError(f"a batch is a {type(batch).__name__}{keys}, not (data, target): override read_batch")
         data, target = batch
         return data, target
 
@@ -164,7 +167,7 @@ class Trainer(BaseTrainer):
 
     def _log_row(self, epoch: int, progress: Progress) -> dict[str, float]:
         values = self.train_metrics.recent()
-        self._refuse_not_finite(values["loss"])
+        self._refuse_not_finite(values.get("loss"))
         self._write_row("step", epoch, values, **progress.timing())
         return values
 

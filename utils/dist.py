@@ -3,6 +3,7 @@
 Rank and world size are read from torchrun's environment, so asking for them needs no torch.
 """
 
+import gc
 import os
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
@@ -50,11 +51,12 @@ def start(device: "torch.device") -> None:
 
 
 def stop() -> None:
-    """Leaves the process group, all ranks together."""
+    """Leaves the process group, all ranks together, when nothing of a run is held any more."""
     import torch.distributed as group
 
     if world_size() > 1 and group.is_initialized():
-        group.barrier()  # a rank that is gone while others still talk to it makes them fail at exit
+        gc.collect()  # what still holds the group would keep its threads, which abort a process that ends
+        group.barrier()
         group.destroy_process_group()
 
 

@@ -54,9 +54,10 @@ class EpochMetrics:
             metric.reset()
 
     def result(self) -> dict[str, float]:
-        """The values over all samples so far; every rank must call it."""
+        """The values over all samples so far, without those of which there were none; every rank must call it."""
         computed = {name: float(metric.compute()) for name, metric in self.objects.items()}
-        return self.means.over_ranks(self.device).result() | dist.from_main(computed)
+        means = self.means.over_ranks(self.device)
+        return {name: value for name, value in means.result().items() if means.count(name)} | dist.from_main(computed)
 
     def recent(self) -> dict[str, float]:
         """The means over the samples since this was last asked; every rank must call it."""

@@ -47,21 +47,25 @@ class MetricTracker:
 
     def avg(self, key: str) -> float:
         """The mean of one value so far; 0 before the first update."""
-        count = self._counts[key] + self._recent_counts.get(key, 0)
+        count = self.count(key)
         return float(self._totals[key] + self._recent_totals.get(key, 0.0)) / count if count else 0.0
+
+    def count(self, key: str) -> float:
+        """How many samples stand behind one value."""
+        return self._counts[key] + self._recent_counts.get(key, 0)
 
     def result(self) -> dict[str, float]:
         """The mean of every value so far, as Python numbers."""
         return {key: self.avg(key) for key in self._totals}
 
     def recent(self, device: torch.device) -> dict[str, float]:
-        """The means over what all processes added since the last call; every rank must call it."""
+        """The means over what all processes added since the last call, if anything; every rank must call it."""
         totals, counts = dist.sum_over_ranks(self.sums(device))[2:].tolist()
         for key in self._totals:
             self._totals[key] = self._totals[key] + self._recent_totals.get(key, 0.0)
             self._counts[key] += self._recent_counts.get(key, 0)
         self._recent_totals, self._recent_counts = _zeros(self._totals), _zeros(self._totals)
-        return {key: total / n if n else 0.0 for key, total, n in zip(self._totals, totals, counts)}
+        return {key: total / n for key, total, n in zip(self._totals, totals, counts) if n}
 
     def sums(self, device: torch.device) -> torch.Tensor:
         """Totals and counts before the current window and within it, as one tensor: float64 [4, names]."""

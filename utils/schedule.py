@@ -32,6 +32,7 @@ def make_scheduler(config: Any, module: Any, optimizer: Any, clock: Clock) -> LR
         raise ConfigError(
             f"{config.where('lr_scheduler', 'interval')}: lr_scheduler.interval: ReduceLROnPlateau goes by epochs"
         )
+    _refuse_an_ignored_rate(config, optimizer)
     planned = getattr(scheduler, "total_steps", length)
     if planned < length:
         text = f'the schedule ends after {planned} {interval}s, the run after {length}; write "auto"'
@@ -45,6 +46,13 @@ def make_scheduler(config: Any, module: Any, optimizer: Any, clock: Clock) -> LR
             f"{config.where('lr_scheduler', 'warmup')}: lr_scheduler.warmup: ReduceLROnPlateau takes none"
         )
     return SequentialLR(optimizer, [LinearLR(optimizer, 0.01, total_iters=warmup), scheduler], [warmup])
+
+
+def _refuse_an_ignored_rate(config: Any, optimizer: Any) -> None:
+    place, rate = config.where("optimizer", "args", "lr"), optimizer.param_groups[0].get("initial_lr")
+    if place.startswith("-") and rate != config["optimizer"]["args"].get("lr"):  # OneCycleLR goes by its max_lr
+        kind = config["lr_scheduler"]["type"]
+        raise ConfigError(f"{place}: {kind} sets the rate itself; change lr_scheduler.args (max_lr) instead")
 
 
 class Schedule:
@@ -84,9 +92,9 @@ class Schedule:
             self.scheduler.load_state_dict(state)
         else:
             raise UserError(
-                f"the learning-rate schedule of the run was planned for {planned} steps or epochs, not {now}; "
-                "a run can be made longer only if its schedule has no end. Else start a new one from its weights: "
-                "-r RUN -c CONFIG"
+                f"the learning-rate schedule was planned for {max(planned)} steps or epochs, not {max(now)}; "
+                "only a run whose schedule has no planned end can change its length. "
+                "Start a new one from its weights: -r RUN -c CONFIG"
             )
 
 

@@ -171,7 +171,7 @@ COMMENT = "; JSON has no comments (a .yaml config has)"
         ("[1]", "1:1: a config is an object in braces {...}, not list"),
         ('{"a": 1,\n "a": 2}', "2:2: the key 'a' stands here a second time; first at config.json:1:2"),
         ('{"a": [1, 2,\n]}', "1:12: a comma before ']'; JSON takes none after the last item"),
-        ('{"a": 1\n "b": 2}', "2:2: expected ',' or '}'"),
+        ('{"a": 1\n "b": 2}', "1:8: a comma is missing here"),
         ('{"a" 1}', "1:6: expected ':' after the key 'a'"),
         ('{"a": 1} {', "1:10: more text after the end of the config"),
         ('{"a": ', "1:7: expected a value, the file ends"),
