@@ -39,6 +39,8 @@ def setup_logging(save_dir: Path | None = None, log_config: str | Path = LOG_CON
     waiting = next((handler for handler in root.handlers if isinstance(handler, _Waiting)), _Waiting())
     root.removeHandler(waiting)
     if not dist.is_main():
+        for handler in root.handlers:
+            handler.close()
         root.handlers = [logging.NullHandler()]
         return
     logging.config.dictConfig(_configuration(save_dir, Path(log_config)))
