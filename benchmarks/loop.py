@@ -67,6 +67,7 @@ def by_project(config: dict[str, Any], epochs: int) -> list[float]:
             super()._end_epoch(epoch, log, **timing)
             moments.append(perf_counter())
 
+    Timed.__module__ = module_trainer.__name__  # a config may name only what is the module's own
     module_trainer.Timed = Timed  # type: ignore[attr-defined]
     with tempfile.TemporaryDirectory() as folder:
         config["trainer"] |= {"type": "Timed", "epochs": epochs, "save_dir": folder}
