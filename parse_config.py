@@ -1,19 +1,22 @@
 """From a config file to the objects of a run: `ConfigParser`, the face of `settings/`."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from base.trainer_options import TrainerOptions
 from logger.logger import get_logger, setup_logging
-from settings.building import build, build_callable, fix, several
-from settings.checking import check, may_be_added
-from settings.command_line import CustomArgs, modification, parse
-from settings.document import Document
+from settings import references
+from settings.building import build, build_callable, fix, located, several
+from settings.checking import check
+from settings.command_line import CustomArgs, parse
+from settings.document import Document, keys_of
 from settings.lookup import find
-from settings.overrides import apply_sets, keys_of, set_value
-from settings.reading import read_config
+from settings.opening import open_config
+from settings.overrides import set_value
+from settings.resuming import Change
 from settings.run_folders import folders_beside, folders_of, make_new
 from utils import dist
 from utils.errors import ConfigError, UserError, report_user_errors
@@ -49,9 +52,12 @@ class ConfigParser:
             if value is not None:
                 path = tuple(target.split(";")) if isinstance(target, str) else tuple(target)
                 set_value(self.document, keys_of(self.document.tree, path), value, "option")
+        if not isinstance(config, Document):
+            references.resolve(self.document)
         self.resume = Path(resume) if resume is not None else None
         self.in_place = False  # go on in the folder of `resume`
         self.weights_only = False  # take only the weights from `resume`, and start at step 0
+        self.changes: list[Change] = []  # what differs from the config stored in `resume`
         self.device: str | None = None  # what -d said
         self.args: dict[str, Any] = {}  # the whole command line
         self.run_id = run_id if run_id is not None else datetime.now().strftime("%m%d_%H%M%S")
@@ -67,43 +73,21 @@ class ConfigParser:
 
         :param args: a click command, or an `argparse.ArgumentParser`
         :param options: the project's own `CustomArgs`
-        :param best: `-r FOLDER` means the best checkpoint of a run, not the newest
+        :param best: `-r FOLDER` means the best checkpoint of a run, not the newest, and nothing goes on
         """
         report_user_errors()
         setup_logging()
         values = parse(args, options)
-        if (run_id := values.get("run_id")) is not None and (len(Path(run_id).parts) != 1 or run_id in ("..", "/")):
-            raise ConfigError(f"--run-id {run_id!r}: write one name, without folders")
-        if values.get("device") is not None:
+        opened = open_config(values, options, TrainerOptions, best)
+        config = cls(opened.document, opened.resume, run_id=values.get("run_id"))
+        config.in_place, config.weights_only = opened.in_place, opened.weights_only
+        config.changes = opened.changes
+        config.device, config.args = values.get("device"), values
+        if config.device is not None:
             from utils.device import select_devices
 
-            select_devices(values["device"])
-        config = cls._from_files(values.get("config"), values.get("resume"), values.get("run_id"), best)
-        for target, (value, flag) in modification(values, options).items():
-            set_value(config.document, keys_of(config.document.tree, target), value, flag)
-        apply_sets(config.document, values.get("set") or (), may_be_added(TrainerOptions))
-        config.device, config.args = values.get("device"), values
+            select_devices(config.device)
         config._set_folders()
-        return config
-
-    @classmethod
-    def _from_files(cls, file: str | None, resume: str | None, run_id: str | None, best: bool) -> "ConfigParser":
-        if best and file is None and resume is None:
-            raise ConfigError("no checkpoint: add -r RUN, a run's folder or one of its checkpoints")
-        if file is None and resume is None:
-            raise ConfigError("no config: add -c config.json, or -r RUN to go on with a run")
-        document = read_config(Path(file)) if file else None
-        if resume is None:
-            return cls(document or {}, run_id=run_id)
-        from utils.checkpoint import read
-        from utils.checkpoint_folder import locate
-
-        checkpoint, in_place = locate(Path(resume), best)
-        config = cls(
-            document or Document(read(checkpoint)["config"], name=str(checkpoint)), resume=checkpoint, run_id=run_id
-        )
-        config.weights_only = document is not None
-        config.in_place = in_place and document is None and run_id is None
         return config
 
     # -- what the config names --------------------------------------------------------------------------------------
@@ -114,6 +98,17 @@ class ConfigParser:
         :param modules: for each section the module, or several in order, where its names are looked up
         """
         check(self.document, {section: several(module) for section, module in modules.items()})
+
+    def at(self, *path: str | int, doing: str = "") -> AbstractContextManager[None]:
+        """A context in which whatever is raised becomes one line at a place of the config."""
+        return located(self.document, path, doing)
+
+    def provide(self, value_of: Callable[[str], Any]) -> None:
+        """Puts in place what the config refers to and only now is known, such as "${data.num_classes}".
+
+        :param value_of: a name -> its value; raises LookupError where it cannot tell
+        """
+        references.provide(self.document, value_of)
 
     def init_obj(self, name: str, module: Any, *args: Any, **kwargs: Any) -> Any:
         """Builds what section `name` names: `init_obj("arch", M, a, b=1)` is `M.TYPE(a, b=1, **ARGS)`.

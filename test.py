@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from parse_config import ConfigParser
-from settings.lookup import arguments_of, find
+from settings.lookup import find
+from settings.signatures import arguments_of
 from utils import dist
 from utils.errors import ConfigError
 
@@ -33,11 +34,12 @@ def main(config: ConfigParser) -> dict[str, float]:
     from utils.device import prepare_device, to_device
     from utils.platform_files import write_whole
     from utils.precision import autocast
+    from utils.run_facts import run_facts
 
     if config.resume is None:
         raise ConfigError("no checkpoint: add -r RUN, a run's folder or one of its checkpoints")
     set_test_section(config, module_data)
-    module_losses = (module_loss, torch.nn.functional, torch.nn)
+    module_losses = (module_loss, torch.nn.functional, torch.nn.modules.loss)
     module_metrics = (module_metric, *module_losses[1:])
     config.check(
         data_loader=module_data,
@@ -59,6 +61,7 @@ def main(config: ConfigParser) -> dict[str, float]:
 
     # data
     data_loader = config.init_obj("test_data_loader", module_data)
+    config.provide(run_facts(data_loader, Trainer.read_batch))
 
     # model
     state = checkpoint.read(config.resume)

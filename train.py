@@ -5,10 +5,16 @@ python train.py -c config.json                          train
 python train.py -r saved/models/Digits/RUN              go on with a run, exactly where it was
 python train.py -c config.json -s trainer.epochs=5      with a value changed
 torchrun --nproc-per-node 4 train.py -c config.json     on four GPUs
+python train.py -c config.json --check                  build everything, try one batch, leave nothing behind
+python train.py -c config.json --explain optimizer      where each value comes from
+python train.py --schema > config.schema.json           for an editor that completes and checks configs
 """
+
+from typing import Any
 
 import click
 
+import commands
 from parse_config import ConfigParser, CustomArgs
 from utils import dist
 
@@ -16,11 +22,13 @@ from utils import dist
 OPTIONS = [
     CustomArgs(["--lr", "--learning_rate"], type=float, target="optimizer;args;lr"),
     CustomArgs(["--bs", "--batch_size"], type=int, target="data_loader;args;batch_size"),
+    CustomArgs(["--limit"], type=int, target="trainer;limit"),
+    CustomArgs(["--overfit"], type=int, target="trainer;overfit"),
 ]
 
 
-def main(config: ConfigParser) -> dict:
-    """Builds what the config names, trains it, and returns the log of the last epoch."""
+def modules() -> dict[str, Any]:
+    """Where the names in each section of a config are looked up."""
     import torch
 
     import data_loader.data_loaders as module_data
@@ -28,25 +36,35 @@ def main(config: ConfigParser) -> dict:
     import model.metric as module_metric
     import model.model as module_arch
     import trainer as module_trainer
-    from trainer.trainer import make_clock
+
+    torch_losses = (torch.nn.functional, torch.nn.modules.loss)
+    return {
+        "data_loader": module_data,
+        "valid_data_loader": module_data,
+        "test_data_loader": module_data,
+        "arch": module_arch,
+        "loss": (module_loss, *torch_losses),
+        "metrics": (module_metric, *torch_losses),
+        "optimizer": torch.optim,
+        "lr_scheduler": torch.optim.lr_scheduler,
+        "trainer": module_trainer,
+    }
+
+
+def build(config: ConfigParser) -> Any:
+    """The trainer of what the config names, ready to train."""
+    import torch
+
+    from utils.clock import Clock
     from utils.determinism import fix_algorithms, fix_threads
     from utils.device import prepare_device, to_device
+    from utils.run_facts import run_facts
     from utils.schedule import make_scheduler
     from utils.seed import seed_generators
 
-    module_losses = (module_loss, torch.nn.functional, torch.nn)
-    config.check(
-        data_loader=module_data,
-        valid_data_loader=module_data,
-        test_data_loader=module_data,
-        arch=module_arch,
-        loss=module_losses,
-        metrics=(module_metric, *module_losses[1:]),
-        optimizer=torch.optim,
-        lr_scheduler=torch.optim.lr_scheduler,
-        trainer=module_trainer,
-    )
-    Trainer = config.trainer_class(module_trainer)
+    module = modules()
+    config.check(**module)
+    Trainer = config.trainer_class(module["trainer"])
     options = Trainer.Options.of(config["trainer"])
     logger = config.get_logger("train", options.verbosity)
 
@@ -58,26 +76,29 @@ def main(config: ConfigParser) -> dict:
     seed_generators(config.get("seed", 0))
 
     # data
-    data_loader = config.init_obj("data_loader", module_data)
+    data_loader = config.init_obj("data_loader", module["data_loader"])
     if "valid_data_loader" in config:
-        valid_data_loader = config.init_obj("valid_data_loader", module_data)
+        valid_data_loader = config.init_obj("valid_data_loader", module["valid_data_loader"])
     else:
         valid_data_loader = data_loader.split_validation() if hasattr(data_loader, "split_validation") else None
+    with config.at("data_loader"):
+        clock = Clock.of_run(options, data_loader)
+    config.provide(run_facts(data_loader, getattr(Trainer, "read_batch", None), clock))
 
     # model
-    model = config.init_obj("arch", module_arch).to(device)
+    model = config.init_obj("arch", module["arch"]).to(device)
     logger.info(model)
 
     # loss and metrics
-    criterion = to_device(config.init_callables("loss", module_losses)[0], device)
-    metrics = config.init_callables("metrics", (module_metric, *module_losses[1:])) if "metrics" in config else []
+    criterion = to_device(config.init_callables("loss", module["loss"])[0], device)
+    metrics = config.init_callables("metrics", module["metrics"])
 
     # optimizer
     trainable_params = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = config.init_obj("optimizer", torch.optim, trainable_params)
+    optimizer = config.init_obj("optimizer", module["optimizer"], trainable_params)
 
     # schedule
-    lr_scheduler = make_scheduler(config, torch.optim.lr_scheduler, optimizer, make_clock(options, data_loader))
+    lr_scheduler = make_scheduler(config, module["lr_scheduler"], optimizer, clock)
 
     # compiled, and over all processes
     if options.channels_last:
@@ -86,7 +107,7 @@ def main(config: ConfigParser) -> dict:
         model.compile(dynamic=False)
     model = dist.wrap(model, device)
 
-    trainer = Trainer(
+    return Trainer(
         model,
         criterion,
         metrics,
@@ -97,9 +118,16 @@ def main(config: ConfigParser) -> dict:
         valid_data_loader=valid_data_loader,
         lr_scheduler=lr_scheduler,
     )
-    return trainer.train()
+
+
+def main(config: ConfigParser) -> dict[str, Any]:
+    """Trains what the config names, and returns the log of the last epoch."""
+    return build(config).train()
 
 
 if __name__ == "__main__":
-    main(ConfigParser.from_args(click.Command("train", help=__doc__), OPTIONS))
+    command = click.Command("train", params=commands.options(modules), help=__doc__)
+    config = ConfigParser.from_args(command, OPTIONS)
+    run = commands.asked_for(config)
+    run(config, modules, build) if run else main(config)
     dist.stop()

@@ -236,6 +236,8 @@ class BaseTrainer(ABC):
                 checkpoint.load_state(part, stored, name, resume_path)
             elif part is not None and part.state_dict():
                 self.logger.warning("%s holds no %r; it starts anew", resume_path, name)
+        for change in self.config.changes:
+            self.logger.info("Changed: %s", change)
         self._apply_changed_arguments(state["config"])
         self.step, self._epoch = state["step"], state["epoch"]
         self.start_epoch = self._epochs_done() + 1

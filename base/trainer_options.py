@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
+MOST = 10**12  # of anything that is counted
+
 
 @dataclass
 class TrainerOptions:
@@ -21,6 +23,8 @@ class TrainerOptions:
     epochs: int | None = None  # this many epochs, ...
     max_steps: int | None = None  # ... or this many steps, whichever comes first; the data runs on across epochs
     len_epoch: int | None = None  # steps an epoch (default: once through the data)
+    limit: int | None = None  # at most this many batches an epoch, of training and of validation: a quick look
+    overfit: int | None = None  # train on and validate with the first so many batches only: the loss must vanish
 
     # the step
     accumulation: int = 1  # batches a step
@@ -52,7 +56,7 @@ class TrainerOptions:
     def of(cls, section: dict[str, Any]) -> Self:
         """The options in a `trainer` section; keys that are no options of ours are the project's own."""
         names = {field.name for field in fields(cls)}
-        return cls(**{key: value for key, value in section.items() if key in names})
+        return cls(**{name: section[name] for name in names if name in section})
 
     def problems(self) -> list[tuple[str, str]]:
         """What cannot be, as (option, what to write)."""
@@ -60,6 +64,8 @@ class TrainerOptions:
             "epochs",
             "max_steps",
             "len_epoch",
+            "limit",
+            "overfit",
             "accumulation",
             "log_step",
             "save_period",
@@ -67,6 +73,9 @@ class TrainerOptions:
             "keep_last",
         )
         found = [(name, "must be 1 or more") for name in positive if _below(getattr(self, name), 1)]
+        found += [
+            (name, f"must be {MOST:,} or less") for name in positive if _not_above(MOST, getattr(self, name) or 0)
+        ]
         found += [
             (name, "must be above 0")
             for name in ("clip_grad_norm", "save_minutes")
@@ -76,8 +85,10 @@ class TrainerOptions:
             found.append(("epochs", "how long? Write epochs or max_steps"))
         if self.ema_decay is not None and not 0 <= self.ema_decay < 1:
             found.append(("ema_decay", "must be at least 0 and below 1"))
-        if self.threads != "auto" and self.threads < 1:
-            found.append(("threads", 'must be 1 or more, or "auto"'))
+        if "\0" in self.save_dir or any(len(part.encode()) > 255 for part in self.save_dir.split("/")):
+            found.append(("save_dir", "is no path"))
+        if self.threads != "auto" and not 1 <= self.threads <= 1024:
+            found.append(("threads", 'must be 1 to 1024, or "auto"'))
         return found
 
     @property

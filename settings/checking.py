@@ -2,16 +2,19 @@
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from settings import sections
-from settings.building import value_at
-from settings.document import Document, Fault, KeyPath
-from settings.lookup import arguments_of, find, where_defined
+from settings.building import is_called_later, item_annotation, takes_object
+from settings.document import Document, Fault, KeyPath, value_at
+from settings.kinds import Kind, is_factory, kind_of, kind_of_annotation
+from settings.lookup import find
 from settings.names import closest, suggestion
-from settings.types import misfit
+from settings.references import is_late
+from settings.signatures import arguments_of, where_defined
+from settings.types import faults_of_fields, is_spec, misfit
 from utils.errors import ConfigError
 from utils.monitor import Monitor
 
@@ -47,6 +50,8 @@ class _Checker:
         self.faults.append(self.document.fault(path, text))
         self.faulty.update(path[:1])
 
+    # -- the form ---------------------------------------------------------------------------------------------------
+
     def root(self) -> None:
         for key in self.tree:
             if key not in sections.ROOT:
@@ -62,10 +67,10 @@ class _Checker:
             ):
                 self.fault((), f"the section {key!r} is missing")
         name = self.tree.get("name")
-        if isinstance(name, str) and (name.strip() in ("", ".", "..") or "/" in name or "\\" in name):
-            self.fault(("name",), f"{name!r} cannot be the name of a folder")
+        if isinstance(name, str) and (problem := _no_folder(name)):
+            self.fault(("name",), problem)
         if "extends" in self.tree:
-            self.fault(("extends",), "configs cannot extend others yet; write the values here")
+            self.fault(("extends",), "only a config file can extend others")
         if self.tree.get("config_version", 1) != 1:
             self.fault(("config_version",), "this version reads config_version 1")
 
@@ -73,6 +78,8 @@ class _Checker:
         """A key near a known name is a slip; any other is the project's own and kept."""
         if match := closest(str(path[-1]), known):
             self.fault(path, f"unknown; did you mean {match!r}?")
+
+    # -- what is looked up and built --------------------------------------------------------------------------------
 
     def named(self, path: KeyPath, section: str) -> None:
         """A section of the form {"type": ..., "args": {...}}."""
@@ -87,42 +94,12 @@ class _Checker:
             if key in node and (text := misfit(node[key], kind)):
                 self.fault((*path, key), text)
         if "type" not in node:
-            self.fault(path, "has no 'type'")
+            if not any(closest(key, ["type"]) for key in node):
+                self.fault(path, "has no 'type'")
         elif not isinstance(node.get("args", {}), dict):
             self.fault((*path, "args"), "is not an object in braces {...}")
-        elif (target := self.find((*path, "type"), node["type"], section)) is not None:
-            self.arguments((*path, "args"), target, node.get("args", {}), sections.GIVEN.get(section, 0))
-
-    def find(self, path: KeyPath, name: Any, section: str) -> Any:
-        try:
-            return find(name, self.modules[section], sections.kind_of(section))
-        except LookupError as error:
-            self.fault(path, str(error))
-            return None
-
-    def arguments(self, path: KeyPath, target: Any, values: dict[str, Any], given: int) -> None:
-        if isinstance(target, type) and given == 2:
-            given = 0  # a loss or metric class: output and target go to the object, not to its constructor
-        taken = arguments_of(target, given)
-        name = target.__name__
-        for key, value in values.items():
-            if key not in taken.annotations:
-                if not taken.open:
-                    self.fault(
-                        (*path, key),
-                        f"{name} takes no {key!r}; {suggestion(key, taken.annotations)} ({where_defined(target)})",
-                    )
-            elif (
-                value != "auto"
-                and (text := misfit(value, taken.annotations[key]))
-                and not _is_default(target, key, value)
-            ):
-                self.fault((*path, key), f"{text} ({where_defined(target)})")
-        for key in taken.required:
-            if key not in values and not any(
-                closest(other, [key]) for other in values if other not in taken.annotations
-            ):
-                self.fault(path, f"{name} needs the argument {key!r} ({where_defined(target)})")
+        else:
+            self.target(path, (*path, "type"), node, section)
 
     def callables(self, section: str) -> None:
         node = self.tree[section]
@@ -132,14 +109,108 @@ class _Checker:
             path: KeyPath = (section, index) if isinstance(node, list) else (section,)
             if isinstance(item, dict):
                 self.named(path, section)
-            elif not isinstance(item, str):
+            elif isinstance(item, str):
+                self.target(path, path, {"type": item}, section)
+            else:
                 self.fault(path, 'write a name, or {"type": NAME, "args": {...}}')
-            elif (target := self.find(path, item, section)) is not None:
-                self.arguments(path, target, {}, sections.GIVEN[section])
+        if section == "metrics":
+            self.doubled_metrics(node)
+
+    def doubled_metrics(self, node: list[Any]) -> None:
+        names = {"loss": "the loss"}
+        for index, item in enumerate(node):
+            name = item.get("name", item.get("type")) if isinstance(item, dict) else item
+            if not isinstance(name, str):
+                continue
+            name = name.rpartition(".")[2] if name == item or "name" not in item else name
+            if name in names:
+                text = f'{name!r} is the name of {names[name]} too; give it a "name" of its own beside its type'
+                self.fault(("metrics", index), text)
+            names[name] = f"metrics.{index}"
+
+    def target(self, path: KeyPath, path_of_name: KeyPath, node: dict[str, Any], section: str) -> None:
+        kind = kind_of(section)
+        if is_late(node["type"]) or (found := self.find(path_of_name, node["type"], section, kind)) is None:
+            return
+        given = sections.GIVEN.get(section, 0)
+        if given == 2 and (inspect.isclass(found) or is_factory(found, kind)):
+            given = 0  # output and target go to the object, not to its constructor
+        self.arguments((*path, "args"), found, node.get("args", {}), given, section)
+
+    def find(self, path: KeyPath, name: Any, section: str, kind: Kind) -> Any:
+        try:
+            return find(name, self.modules[section], kind)
+        except LookupError as error:
+            self.fault(path, str(error))
+            return None
+
+    def arguments(self, path: KeyPath, target: Any, values: dict[str, Any], given: int, section: str) -> None:
+        taken = arguments_of(target, given)
+        name, before = target.__name__, len(self.faults)
+        for key, value in values.items():
+            if key in taken.annotations:
+                if value != "auto" and not (key in taken.defaults and _equal(taken.defaults[key], value)):
+                    self.value((*path, key), value, taken.annotations[key], target, section)
+            elif not taken.open:
+                text = f"{name} takes no {key!r}; {suggestion(key, taken.annotations)} ({where_defined(target)})"
+                self.fault((*path, key), text)
+            else:
+                self.value((*path, key), value, inspect.Parameter.empty, target, section)
+        for key in taken.required:
+            if key not in values and not any(
+                closest(other, [key]) for other in values if other not in taken.annotations
+            ):
+                self.fault(path, f"{name} needs the argument {key!r} ({where_defined(target)})")
+        if len(self.faults) == before and hasattr(target, "problems_of_arguments"):
+            known = {key: value for key, value in values.items() if not is_late(value)}
+            for key, text in target.problems_of_arguments(known):
+                self.fault((*path, key), f"{text} ({where_defined(target)})")
+
+    def value(self, path: KeyPath, value: Any, annotation: Any, target: Any, section: str) -> None:
+        """One value inside `args`, for an argument with this annotation of the target."""
+        if is_late(value):
+            return
+        before = len(self.faults)
+        if is_spec(value) and takes_object(annotation):
+            self.nested(path, value, annotation, section)
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                self.inside((*path, index), item, item_annotation(annotation), target, section)
+        elif isinstance(value, dict):
+            if "type" in value and takes_object(annotation) and _fields_of(annotation) is None:
+                for key in value:
+                    self.unknown((*path, key), ("type", "args"))
+            for key, item in value.items():
+                self.inside((*path, key), item, inspect.Parameter.empty, target, section)
+            kind = _fields_of(annotation)
+            for field, problem in faults_of_fields(value, kind) if kind is not None else ():
+                self.fault(path if field is None else (*path, field), f"{problem} ({where_defined(kind)})")
+        if len(self.faults) == before and (text := misfit(value, annotation)):
+            self.fault(path, f"{text} ({where_defined(target)})")
+
+    def inside(self, path: KeyPath, value: Any, annotation: Any, target: Any, section: str) -> None:
+        """A value in a list or object: what is wrong with a plain one is told of the whole."""
+        if isinstance(value, (dict, list)):
+            self.value(path, value, annotation, target, section)
+
+    def nested(self, path: KeyPath, spec: dict[str, Any], annotation: Any, section: str) -> None:
+        """{"type": ..., "args": ...} inside `args`."""
+        kind = kind_of_annotation(annotation)
+        if not isinstance(spec.get("args", {}), dict):
+            return self.fault((*path, "args"), "is not an object in braces {...}")
+        found = self.find((*path, "type"), spec["type"], section, kind)
+        if found is None:
+            return None
+        is_schedule = inspect.isclass(found) and section == "lr_scheduler"
+        later = not inspect.isclass(found) and not is_factory(found, kind) and is_called_later(found)
+        given = 1 if is_schedule and issubclass(found, kind_of(section).bases) else 2 if later else 0
+        return self.arguments((*path, "args"), found, spec.get("args", {}), given, section)
+
+    # -- the trainer ------------------------------------------------------------------------------------------------
 
     def trainer(self) -> None:
         values = self.tree["trainer"]
-        trainer = self.find(("trainer", "type"), values.get("type", "Trainer"), "trainer")
+        trainer = self.find(("trainer", "type"), values.get("type", "Trainer"), "trainer", kind_of("trainer"))
         if trainer is None:
             return
         if not hasattr(trainer, "Options"):
@@ -151,14 +222,14 @@ class _Checker:
         before, options = len(self.faults), trainer.Options
         hints = get_type_hints(options)
         known = {field.name: hints[field.name] for field in fields(options)}
-        for key, value in values.items():
-            if key in known and (text := misfit(value, known[key])):
-                self.fault(("trainer", key), text)
-            elif key not in known and key != "type":
-                self.unknown(("trainer", key), known)
+        for key in values.keys() & known.keys():
+            if text := misfit(values[key], known[key]):
+                self.fault(("trainer", key), f"{text} ({where_defined(options)})")
+        for key in values.keys() - known.keys() - {"type"}:
+            self.unknown(("trainer", key), known)
         for field in fields(options):
             if field.default is MISSING and field.default_factory is MISSING and field.name not in values:
-                self.fault(("trainer",), f"needs the option {field.name!r}")
+                self.fault(("trainer",), f"needs the option {field.name!r} ({where_defined(options)})")
         if len(self.faults) == before:
             for key, text in options.of(values).problems():
                 self.fault(("trainer", key) if key in values else ("trainer",), text)
@@ -201,8 +272,23 @@ def may_be_added(options: Any) -> Callable[[KeyPath], bool]:
     return check_path
 
 
-def _is_default(target: Any, key: str, value: Any) -> bool:
+def _no_folder(name: str) -> str | None:
+    """Why a name cannot be that of a folder, on any system."""
+    if name.strip() in ("", ".", "..") or set(name) & set('/\\:*?"<>|') or not name.isprintable():
+        return f"{name!r} cannot be the name of a folder"
+    if len(name.encode("utf-8", "replace")) > 150:
+        return "too long for the name of a folder (150 bytes)"
+    return None
+
+
+def _fields_of(annotation: Any) -> Any:
+    """The dataclass that an annotation asks for, if it is one, or one or null."""
+    parts = [part for part in (get_args(annotation) or (annotation,)) if part is not NoneType]
+    return parts[0] if len(parts) == 1 and is_dataclass(parts[0]) and get_origin(annotation) is not list else None
+
+
+def _equal(default: Any, value: Any) -> bool:
     try:
-        return bool(inspect.signature(target).parameters[key].default == value)
-    except (TypeError, ValueError, KeyError):
+        return bool(default == value) and type(default) is type(value)
+    except Exception:  # of an array, or of a class with an opinion of its own
         return False

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
@@ -30,8 +31,10 @@ STANDARD: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     ),
     (("-d", "--device"), {"help": "cpu, mps, cuda, cuda:1, or GPU indices such as 0,1 (default: the best there is)"}),
     (("-s", "--set"), {"help": "KEY.PATH=VALUE: set a value of the config; may be given again"}),
+    (("--allow",), {"help": "with -r: let -s change what makes it another run"}),
     (("--run-id",), {"help": "the name of the run's folder (default: the time)"}),
 )
+SWITCHES = ("--allow",)
 
 
 def parse(parser: Any, options: Sequence[Any] = ()) -> dict[str, Any]:
@@ -40,10 +43,15 @@ def parse(parser: Any, options: Sequence[Any] = ()) -> dict[str, Any]:
     :param parser: a click command, an argparse parser, or arguments that are already parsed
     """
     if isinstance(parser, click.Command):
-        return _parse_click(parser, options)
-    if isinstance(parser, argparse.ArgumentParser):
-        return _parse_argparse(parser, options)
-    return dict(vars(parser)) if hasattr(parser, "__dict__") else parser._asdict()
+        values = _parse_click(parser, options)
+    elif isinstance(parser, argparse.ArgumentParser):
+        values = _parse_argparse(parser, options)
+    else:
+        values = dict(vars(parser)) if hasattr(parser, "__dict__") else parser._asdict()
+    run_id = values.get("run_id")
+    if run_id is not None and (len(Path(run_id).parts) != 1 or run_id in ("..", "/")):
+        raise ConfigError(f"--run-id {run_id!r}: write one name, without folders")
+    return values
 
 
 def modification(values: dict[str, Any], options: Sequence[Any]) -> dict[tuple[str, ...], tuple[Any, str]]:
@@ -79,7 +87,9 @@ def _parse_click(command: click.Command, options: Sequence[Any]) -> dict[str, An
     for flags, keywords in STANDARD:
         free = [flag for flag in flags if flag not in taken]
         if flags[-1] in free:
-            command.params.append(click.Option(free, multiple=flags[-1] == "--set", **keywords))
+            command.params.append(
+                click.Option(free, multiple=flags[-1] == "--set", is_flag=flags[-1] in SWITCHES or None, **keywords)
+            )
     command.callback = lambda **values: values
     try:
         values = command.main(standalone_mode=False)
@@ -104,7 +114,7 @@ def _parse_argparse(parser: argparse.ArgumentParser, options: Sequence[Any]) -> 
     for flags, keywords in STANDARD:
         free = [flag for flag in flags if flag not in taken]
         if flags[-1] in free:
-            action = "append" if flags[-1] == "--set" else "store"
+            action = "append" if flags[-1] == "--set" else "store_true" if flags[-1] in SWITCHES else "store"
             parser.add_argument(*free, default=None, action=action, **keywords)
     return dict(vars(parser.parse_args()))
 

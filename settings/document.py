@@ -1,10 +1,12 @@
 """A config with the place of every value in it."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 KeyPath = tuple[str | int, ...]
+INDEX = re.compile(r"-?[0-9]{1,9}")
 
 
 @dataclass
@@ -18,6 +20,7 @@ class Document:
     tree: dict[str, Any]
     places: dict[KeyPath, str] = field(default_factory=dict)
     name: str = "config"
+    references: dict[KeyPath, str] = field(default_factory=dict)  # what stood at a path before it was resolved
 
     def place(self, path: KeyPath) -> str:
         """Where the value at `path` came from; where nothing is known of it, the nearest value around it."""
@@ -28,9 +31,8 @@ class Document:
     def fault(self, path: Iterable[str | int], text: str) -> "Fault":
         """A fault at the value of `path`."""
         path = tuple(path)
-        return Fault(
-            self._rank(path), f"{self.place(path)}: {dotted(path)}: {text}" if path else f"{self.name}: {text}"
-        )
+        name = f"{dotted(path)}: " if path else ""
+        return Fault(self._rank(path), f"{self.place(path)}: {name}{text}")
 
     def _rank(self, path: KeyPath) -> int:
         while path and path not in self.places:
@@ -49,3 +51,23 @@ class Fault:
 def dotted(path: KeyPath) -> str:
     """A key path as people write it: `data_loader.args.batch_size`."""
     return ".".join(str(key) for key in path)
+
+
+def value_at(tree: Any, path: KeyPath) -> Any:
+    """The value at a key path."""
+    for key in path:
+        tree = tree[key]
+    return tree
+
+
+def keys_of(tree: Any, parts: Sequence[str | int]) -> KeyPath:
+    """The parts of a path as keys: a number is the index where it leads into a list, a name where into an object."""
+    path: KeyPath = ()
+    for part in parts:
+        key = int(part) if isinstance(tree, list) and INDEX.fullmatch(str(part)) else part
+        if isinstance(tree, list) and isinstance(key, int) and -len(tree) <= key < 0:
+            key += len(tree)
+        path = (*path, key)
+        found = (isinstance(tree, dict) and key in tree) or (isinstance(tree, list) and key in range(len(tree)))
+        tree = tree[key] if found else None
+    return path

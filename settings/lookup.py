@@ -1,118 +1,118 @@
-"""From a name in a config to the class or function it stands for, and what that takes."""
+"""From a name in a config to the class or function it stands for."""
 
+import importlib
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from importlib.util import find_spec
 from types import ModuleType
-from typing import Any, get_type_hints
+from typing import Any
 
+from settings.kinds import Kind, is_functional_loss, takes
 from settings.names import suggestion
+from settings.packages import functions, is_closed, packages, walk
 
 
-def find(name: Any, modules: Sequence[Any], kind: Any = None) -> Any:
-    """The public class or function `name` in the first module that has one of that kind; raises LookupError.
+def find(name: Any, modules: Sequence[Any], kind: Kind | None = None) -> Any:
+    """What `name` stands for; raises LookupError if nothing that may stand there has this name.
 
-    A function must be the module's own, not one that it imports: else a config could call whatever is imported there.
+    "Net" is looked up in the modules, "my_file.Net" in a file beside them, "torch.nn.Linear" in a package that
+    configs may name.
 
-    :param kind: what a class must derive from; object: it must be the module's own; None: any (the caller trusts it)
+    :param kind: what the place takes; None: any public class of the modules, and their own functions, which is
+        for names that the project's code, not a config, has the say of
     """
-    if not isinstance(name, str) or not name.isidentifier():
-        raise LookupError(f"{name!r} is no name of a class or function; write the bare name")
+    if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
+        raise LookupError(f"{name!r} is no name of a class or function")
+    if "." in name:
+        return _find_dotted(name, modules, kind)
+    refused = []
     for module in modules:
-        if _may_be_named(module, name, kind):
-            return getattr(module, name)
+        found = None if name.startswith("_") else getattr(module, name, None)
+        if found is not None and not isinstance(found, ModuleType):
+            if _may_stand(found, module, kind):
+                return found
+            refused.append((f"{_name(module)}.{name}", found))
+    if refused and kind is not None:
+        raise LookupError(_refusal(*refused[0], kind))
     where = " or ".join(_name(module) for module in modules)
     known = [item for module in modules for item in names_in(module, kind)]
     raise LookupError(f"no {name!r} in {where}; {suggestion(name, known)}")
 
 
-def names_in(module: Any, kind: Any = None) -> list[str]:
-    """The names that a config may give for something of that kind in a module, without what it only imports."""
+def names_in(module: Any, kind: Kind | None = None) -> list[str]:
+    """The names of a module that may stand where `kind` is asked for, without what it only imports."""
+    found = {name: getattr(module, name, None) for name in dir(module) if not name.startswith("_")}
+    bases = () if kind is None else kind.bases
     return [
-        name for name in dir(module) if _may_be_named(module, name, kind) and _is_own(getattr(module, name), module)
+        name
+        for name, item in found.items()
+        if _is_own(item, module)
+        and _may_stand(item, module, kind)
+        and not inspect.isabstract(item)
+        and item not in bases
     ]
 
 
-@dataclass(frozen=True)
-class Arguments:
-    """What a class or function takes by name."""
-
-    annotations: dict[str, Any]  # by name; inspect.Parameter.empty where there is none
-    required: tuple[str, ...]
-    open: bool  # takes any other keyword too
+def is_of_project(found: Any) -> bool:
+    """Whether the project itself defines a class or function, not a package that configs may name."""
+    return str(getattr(found, "__module__", "") or "").split(".")[0] not in packages()
 
 
-def arguments_of(target: Any, given: int = 0) -> Arguments:
-    """The arguments that a config may give to `target`, behind `given` leading ones that the code passes.
-
-    Where a class passes `**kwargs` on, the arguments of the class it derives from are taken too.
-    """
-    annotations: dict[str, Any] = {}
-    required: list[str] = []
-    takes_more = True
-    for index, function in enumerate(_signatures(target)):
-        hints = _hints(function)
-        takes_more = False
-        for position, parameter in enumerate(inspect.signature(function).parameters.values()):
-            if parameter.kind is parameter.VAR_KEYWORD:
-                takes_more = True
-            elif parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-                is_given = index == 0 and position < given + inspect.isclass(target)
-                if is_given or parameter.name == "self":
-                    continue
-                annotations.setdefault(parameter.name, hints.get(parameter.name, parameter.annotation))
-                if index == 0 and parameter.default is parameter.empty:
-                    required.append(parameter.name)
-        if not takes_more:
-            break
-    return Arguments(annotations, tuple(required), takes_more)
+def _find_dotted(name: str, modules: Sequence[Any], kind: Kind | None) -> Any:
+    found = _in_folder(name, modules, kind)
+    own = found is not None
+    if not own:
+        found = walk(name)
+    if kind is not None and name not in functions() and not takes(kind, found, own):
+        raise LookupError(_refusal(name, found, kind))
+    return found
 
 
-def where_defined(target: Any) -> str:
-    """The file and line of the project's own classes, the dotted name of others."""
-    module = inspect.getmodule(target)
-    name = f"{getattr(target, '__module__', '')}.{getattr(target, '__qualname__', target)}"
+def _in_folder(name: str, modules: Sequence[Any], kind: Kind | None) -> Any:
+    """What "my_file.Net" stands for in a file of the modules' folder; None if there is no such file."""
+    *path, last = name.split(".")
+    for folder in dict.fromkeys(_folder(module) for module in modules):
+        parts = path[1:] if path[0] == folder else path
+        file = ".".join((folder, *parts)) if folder else ""
+        if not folder or any(part.startswith("_") for part in (*parts, last)) or not _exists(file):
+            continue
+        module = importlib.import_module(file)
+        found = getattr(module, last, None)
+        if found is None or not _is_own(found, module):
+            raise LookupError(f"no {last!r} in {file}; {suggestion(last, names_in(module, kind))}")
+        return found
+    return None
+
+
+def _folder(module: Any) -> str:
+    """The project's folder that a module lies in; empty where it lies in none, or in a package."""
+    name = module.__name__ if isinstance(module, ModuleType) else ""
+    folder = name if hasattr(module, "__path__") else name.rpartition(".")[0]
+    return "" if folder.split(".")[0] in packages() else folder
+
+
+def _exists(module: str) -> bool:
     try:
-        file = inspect.getsourcefile(target)
-        if file and module is not None and "site-packages" not in file and "dist-packages" not in file:
-            from os.path import relpath
-
-            return f"{relpath(file)}:{inspect.getsourcelines(target)[1]}"
-    except (TypeError, OSError, ValueError):
-        pass
-    return name
-
-
-def _signatures(target: Any) -> list[Any]:
-    """The functions whose parameters count, the nearest first."""
-    if not inspect.isclass(target):
-        return [target] if _has_signature(target) else []
-    inits = [vars(cls)["__init__"] for cls in target.__mro__ if "__init__" in vars(cls) and cls is not object]
-    return [init for init in inits if _has_signature(init)]
-
-
-def _has_signature(function: Any) -> bool:
-    try:
-        inspect.signature(function)
-    except (TypeError, ValueError):
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # a file where a folder is asked for
         return False
-    return True
 
 
-def _hints(function: Any) -> dict[str, Any]:
-    try:
-        return get_type_hints(function)
-    except Exception:  # an annotation that only a type checker can resolve
-        return {}
+def _may_stand(found: Any, module: Any, kind: Kind | None) -> bool:
+    own = _is_own(found, module)
+    if kind is None:
+        return inspect.isclass(found) or (callable(found) and own)
+    home = str(getattr(found, "__module__", "") or "")
+    if not (inspect.isclass(found) or own) or is_closed(home):  # a function that is only imported: anything at all
+        return False
+    return takes(kind, found, own and is_of_project(found))
 
 
-def _may_be_named(module: Any, name: str, kind: Any) -> bool:
-    found = None if name.startswith("_") else getattr(module, name, None)
-    if inspect.isclass(found):
-        return kind is None or (issubclass(found, kind) and (kind is not object or _is_own(found, module)))
-    if _name(module) == "torch.nn.functional":  # its losses, which say so by what they take
-        return inspect.isfunction(found) and "target" in inspect.signature(found).parameters
-    return callable(found) and _is_own(found, module)
+def _refusal(name: str, found: Any, kind: Kind) -> str:
+    if inspect.isroutine(found) and not is_functional_loss(found):
+        bases = ", ".join(base.__name__ for base in kind.bases[:1])
+        return f"{name} says not that it builds {kind.name}; annotate what it returns: -> {bases}"
+    return f"{name} is not {kind.name}"
 
 
 def _is_own(found: Any, module: Any) -> bool:

@@ -33,6 +33,19 @@ def parse_value(text: str) -> Any:
     return _Reader(text, "value").document()
 
 
+def word_or_json(text: str) -> Any:
+    """The value of a text outside a config file (-s, an environment variable): JSON, or else the bare word.
+
+    Raises ConfigError for what begins like a list, an object or a quoted text, and is none.
+    """
+    try:
+        return parse_value(PYTHON_WORDS.get(text, text))
+    except ConfigError:
+        if text.startswith(("{", "[", '"')):
+            raise
+        return text
+
+
 class _Reader:
     def __init__(self, text: str, name: str) -> None:
         self.text, self.name = text, name
@@ -116,7 +129,11 @@ class _Reader:
 
     def string(self, at: int) -> tuple[str, int]:
         try:
-            return scanstring(self.text, at + 1, True)
+            value, end = scanstring(self.text, at + 1, True)
+            value.encode()
+            return value, end
+        except UnicodeEncodeError:
+            self.fail(at, "half of a surrogate pair, which is no character")
         except JSONDecodeError as error:
             said = {"Unterminated string starting at": 'a text without its closing "'}.get(error.msg)
             self.fail(

@@ -23,17 +23,3 @@ KEYS: dict[str, dict[str, Any]] = {  # beside type and args
     "lr_scheduler": {"interval": Literal["epoch", "step"], "monitor": str, "warmup": int},
     "metrics": {"name": str},
 }
-
-__all__ = ["BUILT", "GIVEN", "KEYS", "NAMED", "REQUIRED", "ROOT", "kind_of"]
-
-
-def kind_of(section: str) -> Any:
-    """What a class named in that section must derive from."""
-    import torch
-
-    return {
-        "arch": torch.nn.Module,
-        "optimizer": torch.optim.Optimizer,
-        "lr_scheduler": torch.optim.lr_scheduler.LRScheduler,
-        "loss": torch.nn.Module,
-    }.get(section, object)

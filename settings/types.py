@@ -1,8 +1,10 @@
-"""Whether a value from a config fits the annotation of the argument it is for."""
+"""Whether a value from a config fits the annotation of the argument it is for, and what it becomes there."""
 
+import collections.abc
 import types
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 NAMES = {
     dict: "an object",
@@ -12,7 +14,14 @@ NAMES = {
     bool: "true or false",
     int: "a whole number",
     float: "a number",
+    collections.abc.Callable: 'a function ({"type": NAME})',
 }
+SCALARS = (bool, int, float, str, Path, type(None))
+
+
+def is_spec(value: Any) -> bool:
+    """Whether a value stands for an object to be built: {"type": NAME} or {"type": NAME, "args": {...}}."""
+    return isinstance(value, dict) and isinstance(value.get("type"), str) and value.keys() <= {"type", "args"}
 
 
 def misfit(value: Any, annotation: Any) -> str | None:
@@ -26,7 +35,7 @@ def fits(value: Any, annotation: Any) -> bool:
     """Whether the value can be given for an argument of that annotation; True where only running can tell."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
-        return any(fits(value, part) for part in _parts(annotation))
+        return any(fits(value, part) for part in parts)
     if origin is Literal:
         return any(value == part and type(value) is type(part) for part in parts)
     if annotation is None or annotation is types.NoneType:
@@ -40,24 +49,61 @@ def fits(value: Any, annotation: Any) -> bool:
     if annotation in (str, Path):
         return isinstance(value, str)
     kind = origin or annotation
+    if kind is tuple and isinstance(value, list) and parts and parts[-1] is not Ellipsis:
+        return len(value) == len(parts) and all(map(fits, value, parts))
     if kind is list or kind is tuple:
-        return isinstance(value, list) and (kind is tuple or not parts or all(fits(item, parts[0]) for item in value))
+        return isinstance(value, list) and (not parts or all(fits(item, parts[0]) for item in value))
     if kind is dict:
         return isinstance(value, dict) and (len(parts) < 2 or all(fits(item, parts[1]) for item in value.values()))
-    return True
+    if is_spec(value):
+        return True
+    if is_dataclass(kind):
+        return isinstance(value, dict) and not faults_of_fields(value, kind)
+    if kind is collections.abc.Callable:
+        return False
+    return _becomes_tensor(value, kind) if _is_tensor(kind) else not _is_of_torch(kind)
 
 
-def _parts(annotation: Any) -> list[Any]:
-    """The parts of a union that a config can hold: no tensors."""
-    parts = get_args(annotation)
-    return [part for part in parts if getattr(part, "__module__", "") != "torch"] or list(parts)
+def faults_of_fields(value: dict[str, Any], kind: Any) -> list[tuple[str | None, str]]:
+    """What keeps an object from being that dataclass: (key or None, what is wrong)."""
+    hints = get_type_hints(kind)
+    known = {field.name: hints[field.name] for field in fields(kind) if field.init}
+    found: list[tuple[str | None, str]] = [(key, "unknown") for key in value if key not in known]
+    found += [(key, text) for key in value if key in known and (text := misfit(value[key], known[key]))]
+    for field in fields(kind):
+        if field.init and field.default is MISSING and field.default_factory is MISSING and field.name not in value:
+            found.append((None, f"needs {field.name!r}"))
+    return found
+
+
+def convert(value: Any, annotation: Any) -> Any:
+    """The value as what an annotation asks for: a path, a dataclass, a tuple, a tensor of a list of numbers."""
+    parts = _parts(annotation)
+    kinds = [get_origin(part) or part for part in parts]
+    if isinstance(value, str) and Path in kinds and str not in kinds:
+        return Path(value)
+    if isinstance(value, dict):
+        for kind in kinds:
+            if is_dataclass(kind) and fits(value, kind):
+                hints = get_type_hints(kind)
+                return kind(**{key: convert(item, hints[key]) for key, item in value.items()})  # type: ignore[operator]
+    if isinstance(value, list) and list not in kinds:
+        if tuple in kinds:
+            return tuple(value)
+        for kind in kinds:
+            if _becomes_tensor(value, kind):
+                import torch
+
+                return torch.tensor(value, dtype=torch.get_default_dtype())
+    return value
 
 
 def describe(annotation: Any) -> str:
     """An annotation in the words of a config."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
-        return " or ".join(describe(part) for part in _parts(annotation))
+        shown = [part for part in parts if not _is_tensor(part)] or parts
+        return " or ".join(dict.fromkeys(describe(part) for part in shown))
     if origin is Literal:
         return " or ".join(map(_shown, parts))
     if annotation is None or annotation is types.NoneType:
@@ -66,7 +112,39 @@ def describe(annotation: Any) -> str:
         return "a path"
     if origin is list and parts:
         return f"a list ({describe(parts[0])} each)"
-    return NAMES.get(origin or annotation, getattr(annotation, "__name__", str(annotation)))
+    if origin is tuple and parts:
+        each = describe(parts[0])
+        return f"a list ({each} each)" if parts[-1] is Ellipsis else f"a list of {len(parts)} ({each} each)"
+    if (kind := origin or annotation) in NAMES:
+        return NAMES[kind]
+    name = getattr(kind, "__name__", str(kind))
+    if _is_tensor(kind):
+        return "a list of numbers"
+    return f'a {name} ({{"type": NAME}})' if _is_of_torch(kind) else name
+
+
+def _parts(annotation: Any) -> tuple[Any, ...]:
+    """The parts of a union; of anything else, itself."""
+    return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
+
+
+def _is_of_torch(kind: Any) -> bool:
+    """Whether a class of torch is asked for, of which JSON has no plain value."""
+    if not isinstance(kind, type) or not kind.__module__.startswith("torch"):
+        return False
+    from settings.kinds import anything
+
+    return issubclass(kind, anything().bases)
+
+
+def _is_tensor(kind: Any) -> bool:
+    return isinstance(kind, type) and kind.__module__ == "torch" and kind.__name__ == "Tensor"
+
+
+def _becomes_tensor(value: Any, kind: Any) -> bool:
+    if not _is_tensor(kind) or not isinstance(value, list):
+        return False
+    return all(fits(item, float) or _becomes_tensor(item, kind) for item in value)
 
 
 def _shown(value: Any) -> str:

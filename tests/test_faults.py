@@ -113,7 +113,7 @@ def misspelt_section(config):
         (
             unknown_argument,
             '"lrr"',
-            "optimizer.args.lrr: AdamW takes no 'lrr'; did you mean 'lr'? (torch.optim.adamw.AdamW)",
+            "optimizer.args.lrr: AdamW takes no 'lrr'; did you mean 'lr'? (torch.optim.AdamW)",
         ),
         (
             missing_argument,

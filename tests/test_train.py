@@ -1,5 +1,6 @@
 """train.py from the outside: what runs write, how they go on, how they end."""
 
+import copy
 import json
 import subprocess
 import sys
@@ -254,24 +255,75 @@ def test_a_rate_changed_on_resume_is_the_rate(train: Callable, digits_config: Co
     assert [row["lr"] for row in rows_of(tmp_path) if row["kind"] == "epoch"] == [0.005, 0.00001]
 
 
-def test_a_schedule_that_was_planned_for_another_length_is_not_stretched(
+def test_a_longer_run_plans_its_schedule_anew_and_says_so(
+    train: Callable, digits_config: Config, tmp_path: Path
+) -> None:
+    digits_config["trainer"] |= {"log_step": 1}
+    longer = copy.deepcopy(digits_config)
+    longer["trainer"]["epochs"] = 4
+    train(longer, run="longer")
+    train(digits_config)
+    output = train(None, "-r", tmp_path / "models" / "Digits" / "run", "-s", "trainer.epochs=4").stdout
+    assert "Changed: trainer.epochs: 2 -> 4 (planned anew)" in output
+    planned = [row["lr"] for row in rows_of(tmp_path, "longer")]
+    rates = [row["lr"] for row in rows_of(tmp_path)]
+    assert len(rates) == len(planned) == 24
+    assert rates[12:] == pytest.approx(planned[12:], rel=1e-12)
+    assert rates[:12] != planned[:12]
+
+
+def test_what_makes_it_another_run_is_refused_without_allow(
     train: Callable, digits_config: Config, tmp_path: Path
 ) -> None:
     train(digits_config)
-    before = rows_of(tmp_path)
-    error = train(None, "-r", tmp_path / "models" / "Digits" / "run", "-s", "trainer.epochs=9", code=1).stderr
-    assert "was planned for" in error
-    assert len(error.strip().splitlines()) == 1
+    run, before = tmp_path / "models" / "Digits" / "run", rows_of(tmp_path)
+    sets = ("-s", "trainer.epochs=3", "-s", "seed=7", "--bs", "32", "-s", "trainer.verbosity=1")
+    error = train(None, "-r", run, *sets, code=2).stderr.splitlines()
+    assert [line.split(": the run would be another one")[0] for line in error] == [
+        "-s seed=7: seed: 0 -> 7 (breaking)",
+        "--bs 32: data_loader.args.batch_size: 64 -> 32 (breaking)",
+    ]
+    assert "--allow" in error[0]
     assert rows_of(tmp_path) == before
+    output = train(None, "-r", run, *sets, "--allow").stdout
+    for line in (
+        "seed: 0 -> 7 (breaking)",
+        "data_loader.args.batch_size: 64 -> 32 (breaking)",
+        "trainer.epochs: 2 -> 3 (planned anew)",
+        "trainer.verbosity: 2 -> 1 (safe)",
+    ):
+        assert f"Changed: {line}" in output
+        assert line in (tmp_path / "log" / "Digits" / "run" / "info.log").read_text()
+    assert rows_of(tmp_path)[-1]["epoch"] == 3
 
 
 def test_a_config_that_does_not_fit_the_checkpoint_is_refused_in_one_line(
     train: Callable, digits_config: Config, tmp_path: Path
 ) -> None:
     train(digits_config)
-    error = train(None, "-r", tmp_path / "models" / "Digits" / "run", "-s", "arch.args.channels=32", code=2).stderr
+    change = ("-s", "arch.args.channels=32", "--allow")
+    error = train(None, "-r", tmp_path / "models" / "Digits" / "run", *change, code=2).stderr
     assert "does not fit" in error
     assert len(error.strip().splitlines()) == 1
+
+
+def test_few_batches_are_learnt_by_heart(train: Callable, digits_config: Config, tmp_path: Path) -> None:
+    digits_config["trainer"] |= {"epochs": 25, "len_epoch": 10, "log_step": 100}
+    train(digits_config, "--overfit", "2")
+    epochs = [row for row in rows_of(tmp_path) if row["kind"] == "epoch"]
+    assert epochs[-1]["loss"] < 0.02
+    assert epochs[-1]["val_loss"] < 0.02
+    assert json.loads((tmp_path / "models" / "Digits" / "run" / "config.json").read_text())["trainer"]["overfit"] == 2
+
+
+def test_a_limited_epoch_has_so_many_batches(train: Callable, digits_config: Config, tmp_path: Path) -> None:
+    del digits_config["trainer"]["len_epoch"]
+    digits_config["data_loader"]["args"]["batch_size"] = 32
+    train(digits_config, "--limit", "3", "-s", "trainer.accumulation=2")
+    rows = rows_of(tmp_path)
+    assert [row["step"] for row in rows if row["kind"] == "epoch"] == [2, 4]
+    right = rows[-1]["val_accuracy"] * 96
+    assert right == pytest.approx(round(right), abs=1e-4)
 
 
 def test_a_second_process_on_a_live_run_is_refused_and_harms_nothing(

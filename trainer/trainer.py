@@ -16,6 +16,7 @@ from utils.clock import Clock
 from utils.device import to_device
 from utils.epoch_metrics import EpochMetrics, metric_name
 from utils.errors import ConfigError
+from utils.few_batches import FirstBatches, SameBatches
 from utils.plain_loader import as_portions
 from utils.precision import autocast, gradient_scaler
 from utils.schedule import Schedule
@@ -61,12 +62,17 @@ class Trainer(BaseTrainer):
             valid_data_loader if valid_data_loader is None else as_portions(valid_data_loader).to(device)
         )
         self.do_validation = valid_data_loader is not None
+        if options.overfit is not None:
+            self.data_loader = self.valid_data_loader = SameBatches(self.data_loader, options.overfit)
+        elif options.limit is not None and self.do_validation:
+            self.valid_data_loader = FirstBatches(self.valid_data_loader, options.limit)
         self.lr_scheduler = lr_scheduler
         section = config.get("lr_scheduler") or {}
-        self.schedule = Schedule(lr_scheduler, section.get("interval", "epoch"), section.get("monitor"))
+        anew = any(change.path[0] == "lr_scheduler" for change in config.changes)
+        self.schedule = Schedule(lr_scheduler, section.get("interval", "epoch"), section.get("monitor"), anew)
 
         # Every feature that is off is an object that does nothing, so that the loop asks no questions.
-        self.clock = make_clock(options, data_loader, len_epoch)
+        self.clock = Clock.of_run(options, data_loader, len_epoch)
         self.len_epoch, self.epochs = self.clock.len_epoch, self.clock.epochs
         self.autocast = autocast(options.amp, device)
         self.scaler = gradient_scaler(options.amp, device)
@@ -150,6 +156,10 @@ class Trainer(BaseTrainer):
         parts = {"lr_scheduler": self.schedule, "scaler": self.scaler, "ema": self.ema, "running": self.train_metrics}
         return super()._stateful() | parts
 
+    def _resume_checkpoint(self, resume_path: Any) -> None:
+        super()._resume_checkpoint(resume_path)
+        self.schedule.catch_up(self.step, self._epochs_done())
+
     def _next_batches(self) -> list[Portion]:
         """The batches of the next step. The stream is entered once, where the run is, and then goes on."""
         if self._batches is None:
@@ -199,12 +209,3 @@ class Trainer(BaseTrainer):
                 raise ConfigError(
                     f"{self.config.where(*path)}: {'.'.join(path)}: {key!r}, but there is no validation data"
                 )
-
-
-def make_clock(options: Any, data_loader: Any, len_epoch: int | None = None) -> Clock:
-    """The clock of a run over this loader."""
-    if not hasattr(data_loader, "__len__"):
-        raise ConfigError(f"a {type(data_loader).__name__} has no length; training counts its batches")
-    return Clock.of(
-        len(data_loader), options.accumulation, len_epoch or options.len_epoch, options.epochs, options.max_steps
-    )

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 from utils.errors import ConfigError
 
@@ -33,6 +34,18 @@ class Clock:
         len_epoch = len_epoch or math.ceil(per_pass / accumulation)
         limits = [limit for limit in (epochs and epochs * len_epoch, max_steps) if limit is not None]
         return cls(per_pass, accumulation, len_epoch, min(limits), continuous)
+
+    @classmethod
+    def of_run(cls, options: Any, data_loader: Any, len_epoch: int | None = None) -> "Clock":
+        """The clock of a run over this loader with the options of a trainer section."""
+        if not hasattr(data_loader, "__len__"):
+            raise ConfigError(f"a {type(data_loader).__name__} has no length; training counts its batches")
+        per_pass, accumulation = len(data_loader), options.accumulation
+        len_epoch = len_epoch or options.len_epoch
+        if options.limit is not None:
+            full = len_epoch or math.ceil(per_pass / accumulation)
+            len_epoch = min(full, math.ceil(options.limit / accumulation)) or None
+        return cls.of(per_pass, accumulation, len_epoch, options.epochs, options.max_steps)
 
     @property
     def epochs(self) -> int:

@@ -1,5 +1,6 @@
 """Errors that a user gets to see: one line a fault, an exit code, no traceback."""
 
+import os
 import sys
 from collections.abc import Sequence
 from types import TracebackType
@@ -37,4 +38,7 @@ def _report(kind: type[BaseException], error: BaseException, traceback: Tracebac
         raise SystemExit(error.exit_code)  # CPython honours a SystemExit that leaves the hook
     if isinstance(error, KeyboardInterrupt):
         raise SystemExit(130)
+    if isinstance(error, BrokenPipeError):  # whoever read the output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0)
     sys.__excepthook__(kind, error, traceback)

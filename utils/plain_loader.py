@@ -75,4 +75,4 @@ class PlainLoader:
 
 def as_portions(loader: Any) -> Any:
     """The loader itself if its batches have numbers, else a `PlainLoader` around it."""
-    return loader if hasattr(loader, "portions") else PlainLoader(loader)
+    return loader if hasattr(loader, "one_pass") else PlainLoader(loader)

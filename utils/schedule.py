@@ -1,5 +1,6 @@
 """Learning-rate schedules from the config: their length, their warm-up, and when they step."""
 
+import warnings
 from typing import Any
 
 from torch.optim.lr_scheduler import LinearLR, LRScheduler, ReduceLROnPlateau, SequentialLR
@@ -33,12 +34,15 @@ def make_scheduler(config: Any, module: Any, optimizer: Any, clock: Clock) -> LR
             f"{config.where('lr_scheduler', 'interval')}: lr_scheduler.interval: ReduceLROnPlateau goes by epochs"
         )
     _refuse_an_ignored_rate(config, optimizer)
-    planned = getattr(scheduler, "total_steps", length)
-    if planned < length:
-        text = f'the schedule ends after {planned} {interval}s, the run after {length}; write "auto"'
-        raise ConfigError(
-            f"{config.where('lr_scheduler', 'args', 'total_steps')}: lr_scheduler.args.total_steps: {text}"
-        )
+    for key in ("total_steps", "T_max"):
+        planned = getattr(scheduler, key, length)
+        if (
+            planned < length
+            if interval == "epoch" and key == "total_steps"
+            else planned != length and interval == "step"
+        ):
+            text = f'the schedule ends after {planned} {interval}s, the run after {length}; write "auto"'
+            raise ConfigError(f"{config.where('lr_scheduler', 'args', key)}: lr_scheduler.args.{key}: {text}")
     if not warmup:
         return scheduler
     if isinstance(scheduler, ReduceLROnPlateau):
@@ -59,13 +63,17 @@ class Schedule:
     """Steps a scheduler after every step or after every epoch; without one, the same calls do nothing.
 
     :param monitor: the value of the log that ReduceLROnPlateau judges by
+    :param anew: on a resume, plan anew what the scheduler's state was planned for
     """
 
-    def __init__(self, scheduler: Any, interval: str = "epoch", monitor: str | None = None) -> None:
+    def __init__(self, scheduler: Any, interval: str = "epoch", monitor: str | None = None, anew: bool = False) -> None:
         self.scheduler = scheduler
         self.by_step = scheduler is not None and interval == "step"
         self.by_epoch = scheduler is not None and interval == "epoch"
         self.monitor = monitor
+        self.anew = anew
+        groups = getattr(getattr(scheduler, "optimizer", None), "param_groups", ())
+        self._beginning = [{key: value for key, value in group.items() if key != "params"} for group in groups]
 
     def after_step(self) -> None:
         """One step is done."""
@@ -84,18 +92,31 @@ class Schedule:
         return {} if self.scheduler is None else self.scheduler.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Goes on from a checkpoint; raises UserError if its schedule was planned for a run of another length."""
+        """Goes on from a checkpoint; a schedule that is planned anew waits for `catch_up`."""
         if self.scheduler is None:
             return
-        planned, now = _planned(state), _planned(self.scheduler.state_dict())
-        if planned == now:
+        own = self.scheduler.state_dict()
+        self.anew = self.anew or _planned(state) != _planned(own)
+        if not self.anew:
             self.scheduler.load_state_dict(state)
-        else:
-            raise UserError(
-                f"the learning-rate schedule was planned for {max(planned)} steps or epochs, not {max(now)}; "
-                "only a run whose schedule has no planned end can change its length. "
-                "Start a new one from its weights: -r RUN -c CONFIG"
-            )
+        elif isinstance(self.scheduler, ReduceLROnPlateau):  # what it has seen, with the new arguments
+            seen = ("best", "num_bad_epochs", "cooldown_counter", "last_epoch", "_last_lr")
+            self.scheduler.load_state_dict({key: state[key] for key in seen if key in state})
+
+    def catch_up(self, steps: int, epochs: int) -> None:
+        """Brings a schedule that was planned anew to where the run is; UserError if its plan ends before that."""
+        if not self.anew or self.scheduler is None or isinstance(self.scheduler, ReduceLROnPlateau):
+            return
+        done = steps if self.by_step else epochs
+        for group, beginning in zip(self.scheduler.optimizer.param_groups, self._beginning):
+            group.update(beginning)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # there is no step of the optimizer between these
+                for _ in range(done):
+                    self.scheduler.step()
+        except ValueError as error:  # OneCycleLR steps no further than its end
+            raise UserError(f"the run has done {done} {'steps' if self.by_step else 'epochs'}: {error}") from None
 
 
 def _planned(state: dict[str, Any]) -> list[int]:

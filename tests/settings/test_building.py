@@ -1,11 +1,17 @@
 """build, fix and build_callable: from a section to what it names."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
-from settings.building import build, build_callable, fix, several, value_at
-from settings.document import Document
+from settings.building import build, build_callable, fix, several
+from settings.document import Document, value_at
 from utils.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
 
 
 class Zoo:
@@ -24,6 +30,10 @@ class Zoo:
     class Broken:
         def __init__(self):
             raise RuntimeError("not of the config's making")
+
+    class Missing:
+        def __init__(self):
+            raise ConfigError("data/: no such folder")
 
     @staticmethod
     def scaled(output, target, scale=1):
@@ -90,9 +100,26 @@ def test_an_argument_that_is_missing_is_told_with_where_the_class_is_not_with_ou
     assert "settings/building.py" not in line
 
 
-def test_an_error_that_is_not_of_the_configs_making_keeps_its_traceback():
-    with pytest.raises(RuntimeError, match="not of the config's making"):
-        build(document(part={"type": "Broken"}), ("part",), Zoo, (), {})
+def test_any_error_of_a_constructor_is_one_line_with_its_kind_and_where_it_was_raised():
+    line = fault(build, document(part={"type": "Broken"}), ("part",), Zoo, (), {})
+    assert line.startswith("config.json:3:5: part: Broken: RuntimeError: not of the config's making (")
+    assert "test_building.py:" in line
+
+
+def test_the_development_mode_of_python_shows_the_whole_traceback():
+    program = (
+        "from settings.building import build\nfrom settings.document import Document\n"
+        "import tests.settings.test_building as here\n"
+        "build(Document({'part': {'type': 'Broken'}}), ('part',), here.Zoo, (), {})"
+    )
+    done = subprocess.run([sys.executable, "-X", "dev", "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert "RuntimeError: not of the config's making" in done.stderr
+    assert "ConfigError" not in done.stderr
+
+
+def test_a_config_error_of_a_constructor_gets_the_place_of_its_section():
+    line = fault(build, document(part={"type": "Missing"}), ("part",), Zoo, (), {})
+    assert line == "config.json:3:5: part: data/: no such folder"
 
 
 def test_a_section_that_names_nothing_or_something_unknown_is_refused():

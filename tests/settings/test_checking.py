@@ -23,7 +23,7 @@ from settings.read_json import read_json
 from trainer.trainer import Trainer
 from utils.errors import ConfigError
 
-LOSSES = (module_loss, torch.nn.functional, torch.nn)
+LOSSES = (module_loss, torch.nn.functional, torch.nn.modules.loss)
 MODULES = {
     "arch": (module_arch,),
     "data_loader": (module_data,),
@@ -111,7 +111,7 @@ def test_the_shipped_config_has_no_fault(faults):
         ("loss", {"type": "cross_entropy", "args": {"label_smoothing": 0.1}}),
         ("metrics", []),
         ("metrics", [{"type": "top_k_acc", "args": {"k": 5}}]),
-        ("metrics", ["accuracy", "mse_loss", {"type": "accuracy"}]),
+        ("metrics", ["accuracy", "mse_loss", {"type": "accuracy", "name": "again"}]),
         ("optimizer", {"type": "SGD", "args": {"lr": 0.1, "momentum": 0.9}}),
         ("optimizer", {"type": "Muon"}),
         ("valid_data_loader", {"type": "DigitsDataLoader", "args": {"num_workers": 2}}),
@@ -167,19 +167,33 @@ def test_what_can_be_built_or_is_the_projects_own_is_no_fault(faults, path, valu
         (
             "optimizer.args.weight_decay",
             "1e-3",
-            'optimizer.args.weight_decay: "1e-3" is not a number (torch.optim.adamw.AdamW)',
+            'optimizer.args.weight_decay: "1e-3" is not a number (torch.optim.AdamW)',
         ),
         ("optimizer.type", "Adamm", "optimizer.type: no 'Adamm' in torch.optim; did you mean 'Adam' or "),
-        ("loss", "cross_entrpy", "loss: no 'cross_entrpy' in model.loss or torch.nn.functional or torch.nn; did you "),
+        (
+            "loss",
+            "cross_entrpy",
+            "loss: no 'cross_entrpy' in model.loss or torch.nn.functional or torch.nn.modules.loss; did you ",
+        ),
         ("metrics", ["acuracy"], "metrics.0: no 'acuracy' in model.metric or "),
         (
             "metrics",
             ["accuracy", {"type": "top_k_acc", "args": {"kk": 3}}],
             "metrics.1.args.kk: top_k_acc takes no 'kk'; did you mean 'k'? (model/metric.py:",
         ),
+        (
+            "metrics",
+            ["accuracy", {"type": "accuracy"}],
+            "metrics.1: 'accuracy' is the name of metrics.0 too; give it a ",
+        ),
+        (
+            "metrics",
+            [{"type": "accuracy", "name": "loss"}],
+            "metrics.0: 'loss' is the name of the loss too; give it a ",
+        ),
         ("metrics", [3], 'metrics.0: write a name, or {"type": NAME, "args": {...}}'),
         ("metrics", [["accuracy"]], 'metrics.0: write a name, or {"type": NAME, "args": {...}}'),
-        ("trainer.epochs", "3", 'trainer.epochs: "3" is not a whole number or null'),
+        ("trainer.epochs", "3", 'trainer.epochs: "3" is not a whole number or null (base/trainer_options.py:'),
         ("trainer.epochs", 0, "trainer.epochs: must be 1 or more"),
         ("trainer.type", "Trainr", "trainer.type: no 'Trainr' in trainer; did you mean 'Trainer'?"),
         ("trainer.type", "Clock", "trainer.type: "),
@@ -190,7 +204,7 @@ def test_what_can_be_built_or_is_the_projects_own_is_no_fault(faults, path, valu
         ("name", "../up", "name: '../up' cannot be the name of a folder"),
         ("name", "/abs", "name: '/abs' cannot be the name of a folder"),
         ("name", " ", "name: ' ' cannot be the name of a folder"),
-        ("extends", "base.json", "extends: configs cannot extend others yet; write the values here"),
+        ("extends", "base.json", "extends: only a config file can extend others"),
         ("config_version", 2, "config_version: this version reads config_version 1"),
         ("loss", 5, "loss: "),
     ],
@@ -247,7 +261,8 @@ def test_the_options_of_a_trainer_of_ones_own_are_checked(faults):
     mine = ModuleType(__name__)
     mine.MyTrainer = MyTrainer  # type: ignore[attr-defined]
     found = faults(("trainer.type", "MyTrainer"), ("trainer.alpha", "x"), ("trainer.alhpa", 1), trainer=(mine,))
-    assert found == ['trainer.alpha: "x" is not a number', "trainer.alhpa: unknown; did you mean 'alpha'?"]
+    assert found[0].startswith('trainer.alpha: "x" is not a number (tests/settings/test_checking.py:')
+    assert found[1:] == ["trainer.alhpa: unknown; did you mean 'alpha'?"]
 
 
 def test_what_a_trainer_with_a_loop_of_its_own_will_log_is_not_guessed(faults):

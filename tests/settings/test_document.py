@@ -14,12 +14,12 @@ def test_a_value_without_a_place_has_that_of_the_nearest_value_around_it():
 
 def test_a_fault_names_place_key_path_and_text_in_one_line():
     assert DOCUMENT.fault(("a", "b", 0), "is odd").line == "f:2:1: a.b.0: is odd"
-    assert DOCUMENT.fault((), "is odd").line == "f: is odd"
+    assert DOCUMENT.fault((), "is odd").line == "f:1:1: is odd"
 
 
 def test_faults_sort_in_the_order_of_the_file():
     faults = [DOCUMENT.fault(path, "z") for path in (("c",), ("a", "b"), (), ("a",))]
-    assert [fault.line for fault in sorted(faults)] == ["f: z", "f:2:1: a.b: z", "f:2:1: a: z", "f:3:1: c: z"]
+    assert [fault.line for fault in sorted(faults)] == ["f:1:1: z", "f:2:1: a.b: z", "f:2:1: a: z", "f:3:1: c: z"]
 
 
 def test_a_key_path_is_written_with_dots():

@@ -112,19 +112,70 @@ def test_a_plateau_is_judged_by_the_value_asked_for_else_by_the_validation_loss_
         assert optimizer.param_groups[0]["lr"] == rate
 
 
+LONGER = Clock.of(per_pass=5, accumulation=1, len_epoch=None, epochs=8, max_steps=None)  # 40 steps
+PLANNED = [
+    {"type": "OneCycleLR", "interval": "step", "args": {"max_lr": 1.0, "total_steps": "auto"}},
+    {"type": "CosineAnnealingLR", "interval": "step", "warmup": 2, "args": {"T_max": "auto"}},
+]
+
+
+@pytest.mark.parametrize("section", PLANNED)
+def test_the_schedule_of_a_run_that_becomes_longer_is_planned_anew(section):
+    """From where the run is, the rates are those of a run that was as long from the beginning."""
+    scheduler, optimizer = made(section, clock=LONGER)
+    expected = []
+    for _ in range(40):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    first, optimizer = made(section)
+    for _ in range(12):
+        optimizer.step()
+        first.step()
+    second, after = made(section, clock=LONGER)
+    schedule = Schedule(second, "step")
+    after.load_state_dict(optimizer.state_dict())
+    schedule.load_state_dict(first.state_dict())
+    schedule.catch_up(12, 2)
+    found = []
+    for _ in range(28):
+        found.append(after.param_groups[0]["lr"])
+        after.step()
+        schedule.after_step()
+    assert found == pytest.approx(expected[12:])
+
+
+def test_a_plan_that_ends_before_where_the_run_is_cannot_be_caught_up():
+    shorter = Clock.of(per_pass=5, accumulation=1, len_epoch=None, epochs=2, max_steps=None)
+    schedule = Schedule(made(PLANNED[0], clock=shorter)[0], "step")
+    schedule.load_state_dict(made(PLANNED[0])[0].state_dict())
+    with pytest.raises(UserError, match="the run has done 15 steps"):
+        schedule.catch_up(15, 3)
+
+
+def test_a_plateau_with_other_arguments_keeps_what_it_has_seen():
+    plateau = {"type": "ReduceLROnPlateau", "args": {"patience": 5}}
+    first = Schedule(made(plateau)[0])
+    for loss in (1.0, 2.0, 3.0):
+        first.after_epoch({"loss": loss})
+    second = Schedule(made({"type": "ReduceLROnPlateau", "args": {"patience": 9}})[0], anew=True)
+    second.load_state_dict(first.state_dict())
+    second.catch_up(15, 3)
+    assert (second.scheduler.best, second.scheduler.num_bad_epochs, second.scheduler.patience) == (1.0, 2, 9)
+
+
 @pytest.mark.parametrize(
-    "section",
+    ("section", "key"),
     [
-        {"type": "OneCycleLR", "interval": "step", "args": {"max_lr": 1.0, "total_steps": "auto"}},
-        {"type": "CosineAnnealingLR", "interval": "step", "warmup": 2, "args": {"T_max": "auto"}},
+        ({"type": "CosineAnnealingLR", "interval": "step", "args": {"T_max": 30}}, "T_max"),
+        ({"type": "CosineAnnealingLR", "interval": "step", "args": {"T_max": 10}}, "T_max"),
+        ({"type": "OneCycleLR", "interval": "step", "args": {"max_lr": 1.0, "total_steps": 30}}, "total_steps"),
+        ({"type": "OneCycleLR", "interval": "step", "args": {"max_lr": 1.0, "total_steps": 10}}, "total_steps"),
     ],
 )
-def test_the_schedule_of_a_run_of_another_length_is_refused(section):
-    state = Schedule(made(section)[0], "step").state_dict()
-    Schedule(made(section)[0], "step").load_state_dict(state)
-    section["args"] = {key: 1000 if value == "auto" else value for key, value in section["args"].items()}
-    with pytest.raises(UserError, match="planned for"):
-        Schedule(made(section)[0], "step").load_state_dict(state)
+def test_a_schedule_by_step_that_is_longer_or_shorter_than_the_run_is_refused(section, key):
+    with pytest.raises(ConfigError, match=rf"lr_scheduler.args.{key}: .* steps, the run after 20; write \"auto\""):
+        made(section)
 
 
 def test_a_schedule_goes_on_from_its_state():

@@ -1,0 +1,71 @@
+"""Configs that extend others: "extends": "base.json", or a list of files, of which later ones win."""
+
+from pathlib import Path
+from typing import Any
+
+from settings.document import Document, KeyPath
+from settings.reading import read_config
+from utils.errors import ConfigError
+
+
+def read_extended(path: Path, around: tuple[Path, ...] = ()) -> Document:
+    """The config in a file with all that it extends, as one; ConfigError, at the line of `extends`, if one is missing.
+
+    Objects are merged key by key, anything else is replaced. null takes away what would be inherited. An object whose
+    "type" changes does not inherit the old "args".
+
+    :param around: the files that extend this one, the outermost first
+    """
+    document = read_config(path)
+    if "extends" not in document.tree:
+        return document
+    value = document.tree.pop("extends")
+    names = value if isinstance(value, list) else [value]
+    merged = Document({}, name=str(path))
+    for index, name in enumerate(names):
+        place: KeyPath = ("extends", index) if isinstance(value, list) else ("extends",)
+        if not isinstance(name, str) or not name:
+            raise ConfigError(document.fault(place, "write the name of a config, or a list of names").line)
+        parent = path.parent / name
+        files = [file.resolve() for file in (*around, path)]
+        if parent.resolve() in files:
+            chain = " -> ".join(file.name for file in (*around, path, parent))
+            raise ConfigError(document.fault(place, f"{name} extends itself: {chain}").line)
+        if not parent.is_file():
+            raise ConfigError(document.fault(place, f"{parent}: no such file").line)
+        merged = _merged(merged, read_extended(parent, (*around, path)))
+    for known in [known for known in document.places if known[:1] == ("extends",)]:
+        del document.places[known]
+    result = _merged(merged, document)
+    result.name = str(path)
+    return result
+
+
+def _merged(base: Document, own: Document) -> Document:
+    tree, kept = _merge(base.tree, own.tree, ())
+    inherited = {path: place for path, place in base.places.items() if path in kept}
+    return Document(tree, own.places | {path: inherited[path] for path in inherited if path not in own.places})
+
+
+def _merge(base: dict[str, Any], own: dict[str, Any], path: KeyPath) -> tuple[dict[str, Any], set[KeyPath]]:
+    """The merged object, and the paths in it that are inherited."""
+    replaced = "type" in base and "type" in own and base["type"] != own["type"]
+    tree: dict[str, Any] = {}
+    kept: set[KeyPath] = set()
+    for key in [*base, *(key for key in own if key not in base)]:
+        inherited = key in base and not (replaced and key == "args")
+        if key not in own:
+            if inherited:
+                tree[key] = base[key]
+                kept |= _paths(base[key], (*path, key))
+        elif inherited and isinstance(base[key], dict) and isinstance(own[key], dict):
+            tree[key], inner = _merge(base[key], own[key], (*path, key))
+            kept |= inner
+        elif not (inherited and own[key] is None):
+            tree[key] = own[key]
+    return tree, kept
+
+
+def _paths(value: Any, path: KeyPath) -> set[KeyPath]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return {path}.union(*(_paths(item, (*path, key)) for key, item in items))

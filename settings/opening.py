@@ -1,0 +1,66 @@
+"""What the command line asks for: a config, from a file or a checkpoint, with the values that its options set."""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from settings import references
+from settings.checking import may_be_added
+from settings.command_line import modification
+from settings.document import Document, keys_of
+from settings.inheritance import read_extended
+from settings.overrides import apply_sets, set_value
+from settings.resuming import Change, changes
+from utils.errors import ConfigError
+
+
+@dataclass
+class Opened:
+    """A config, and where its run starts from."""
+
+    document: Document
+    resume: Path | None = None  # a checkpoint to start from
+    in_place: bool = False  # go on in the folder of `resume`
+    weights_only: bool = False  # take only the weights from `resume`, and start at step 0
+    changes: list[Change] = field(default_factory=list)  # what differs from the config stored in `resume`
+
+
+def open_config(values: dict[str, Any], options: Sequence[Any], trainer_options: Any, best: bool) -> Opened:
+    """The config that the values of the command line ask for; ConfigError with all that is wrong with its form.
+
+    :param options: the project's own options
+    :param trainer_options: the dataclass of the trainer section
+    :param best: a run's folder means its best checkpoint, not the newest, and nothing goes on
+    """
+    opened = _read(values.get("config"), values.get("resume"), best)
+    opened.in_place = opened.in_place and values.get("run_id") is None
+    document, stored = opened.document, copy.deepcopy(opened.document.tree)
+    paths = []
+    for target, (value, flag) in modification(values, options).items():
+        paths.append(keys_of(document.tree, target))
+        set_value(document, paths[-1], value, flag)
+    paths += apply_sets(document, values.get("set") or (), may_be_added(trainer_options))
+    goes_on = opened.resume is not None and not opened.weights_only
+    references.resolve(document, paths if goes_on else None)  # what a checkpoint holds is resolved
+    if goes_on and not best:
+        opened.changes = changes(stored, document, bool(values.get("allow")))
+    return opened
+
+
+def _read(file: str | None, resume: str | None, best: bool) -> Opened:
+    if best and file is None and resume is None:
+        raise ConfigError("no checkpoint: add -r RUN, a run's folder or one of its checkpoints")
+    if file is None and resume is None:
+        raise ConfigError("no config: add -c config.json, or -r RUN to go on with a run")
+    document = read_extended(Path(file)) if file else None
+    if resume is None:
+        return Opened(document or Document({}))
+    from utils.checkpoint import read
+    from utils.checkpoint_folder import locate
+
+    checkpoint, is_newest = locate(Path(resume), best)
+    if document is not None:
+        return Opened(document, checkpoint, weights_only=True)
+    return Opened(Document(read(checkpoint)["config"], name=str(checkpoint)), checkpoint, in_place=is_newest)

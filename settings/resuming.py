@@ -1,0 +1,84 @@
+"""What a resume may change: each difference to the stored config is safe, planned anew, or makes it another run."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from settings.document import Document, KeyPath, dotted
+from utils.errors import ConfigError
+
+Verdict = Literal["safe", "planned anew", "breaking"]
+MISSING = object()
+SAFE = (  # what is written, when, and where; how fast; which epoch is called the best
+    *(("trainer", key) for key in ("save_dir", "save_period", "save_steps", "save_minutes", "keep_last")),
+    *(("trainer", key) for key in ("tensorboard", "verbosity", "log_step", "monitor", "early_stop")),
+    *(("trainer", key) for key in ("threads", "deterministic", "compile", "channels_last")),
+    *(("data_loader", "args", key) for key in ("num_workers", "prefetch_factor", "persistent_workers", "pin_memory")),
+    *(("data_loader", "args", key) for key in ("data_dir", "timeout")),
+    ("name",),
+    ("n_gpu",),
+    ("$schema",),
+    ("metrics",),
+    ("test_data_loader",),
+)
+PLANNED_ANEW = (
+    ("trainer", "epochs"),
+    ("trainer", "max_steps"),
+    ("lr_scheduler",),
+    ("optimizer", "args"),
+)
+
+
+@dataclass(frozen=True)
+class Change:
+    """One value that differs from the stored config."""
+
+    path: KeyPath
+    before: Any
+    after: Any
+    verdict: Verdict
+
+    def __str__(self) -> str:
+        return f"{dotted(self.path)}: {_shown(self.before)} -> {_shown(self.after)} ({self.verdict})"
+
+
+def changes(stored: dict[str, Any], document: Document, allowed: bool) -> list[Change]:
+    """How a config differs from the stored one; ConfigError, a line each, for what would make it another run.
+
+    :param allowed: --allow was given: such changes too
+    """
+    found = [Change(path, *values, _verdict(path)) for path, values in _differences(stored, document.tree).items()]
+    breaking = [change for change in found if change.verdict == "breaking"]
+    if breaking and not allowed:
+        raise ConfigError(
+            [
+                f"{document.place(change.path)}: {change}: the run would be another one; --allow goes on all the same, "
+                "-r RUN -c CONFIG starts a new run from its weights"
+                for change in breaking
+            ]
+        )
+    return found
+
+
+def _verdict(path: KeyPath) -> Verdict:
+    path = ("data_loader", *path[1:]) if path[0] == "valid_data_loader" and len(path) > 1 else path
+    if any(path[: len(safe)] == safe for safe in SAFE):
+        return "safe"
+    if any(path[: len(planned)] == planned for planned in PLANNED_ANEW):
+        return "planned anew"
+    return "breaking"
+
+
+def _differences(before: Any, after: Any, path: KeyPath = ()) -> dict[KeyPath, tuple[Any, Any]]:
+    """The paths of the values that differ, with both values; an object is compared key by key, a list as a whole."""
+    if not (isinstance(before, dict) and isinstance(after, dict)):
+        same = before == after and type(before) is type(after)
+        return {} if same else {path: (before, after)}
+    found: dict[KeyPath, tuple[Any, Any]] = {}
+    for key in [*before, *(key for key in after if key not in before)]:
+        found |= _differences(before.get(key, MISSING), after.get(key, MISSING), (*path, key))
+    return found
+
+
+def _shown(value: Any) -> str:
+    return "(none)" if value is MISSING else json.dumps(value, ensure_ascii=False)
