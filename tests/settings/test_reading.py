@@ -48,5 +48,5 @@ def test_a_missing_file_a_folder_and_a_file_of_bytes_are_refused_in_one_line_eac
     assert lines == [
         f"{tmp_path}/missing.json: no such file",
         f"{tmp_path}: a folder, not a config file (to go on with a run: -r {tmp_path})",
-        f"{tmp_path}/bytes.json: not UTF-8 text (invalid start byte at byte 7)",
+        f"{tmp_path}/bytes.json:1:8: not UTF-8 text (invalid start byte); save the file as UTF-8",
     ]
