@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial, update_wrapper
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from settings.document import Document, KeyPath, value_at
 from settings.kinds import Kind, is_factory, kind_of, kind_of_annotation
@@ -131,13 +131,11 @@ def is_called_later(function: Any) -> bool:
 
 def takes_object(annotation: Any) -> bool:
     """Whether {"type": ...} at a place with this annotation names an object: not where a plain dict is asked for."""
-    return not any(kind is dict for kind in (annotation, getattr(annotation, "__origin__", None)))
+    return not any((get_origin(part) or part) is dict for part in (annotation, *get_args(annotation)))
 
 
 def item_annotation(annotation: Any) -> Any:
     """The annotation of the items of a list."""
-    from typing import get_args, get_origin
-
     parts = [part for part in (annotation, *get_args(annotation)) if get_origin(part) in (list, tuple)]
     return get_args(parts[0])[0] if parts else inspect.Parameter.empty
 

@@ -1,5 +1,6 @@
 """A config with the place of every value in it."""
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -50,7 +51,7 @@ class Fault:
 
 def dotted(path: KeyPath) -> str:
     """A key path as people write it: `data_loader.args.batch_size`."""
-    return ".".join(str(key) for key in path)
+    return ".".join(str(key) if str(key).isprintable() else json.dumps(key) for key in path)
 
 
 def value_at(tree: Any, path: KeyPath) -> Any:

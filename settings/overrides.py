@@ -56,7 +56,7 @@ def set_value(document: Document, path: KeyPath, value: Any, place: str) -> None
 
 
 def _apply(document: Document, text: str, may_be_added: MayBeAdded) -> KeyPath:
-    if text.startswith("~") and "=" not in text:
+    if text.startswith("~") and text != "~" and "=" not in text:
         return _delete(document, text[1:])
     key, equals, value = text.partition("=")
     appending, adding = key.endswith("+"), key.startswith("+")

@@ -40,7 +40,8 @@ def walk(name: str) -> Any:
         before = ".".join(parts[:index])
         if not isinstance(found, ModuleType) or found.__name__.split(".")[0] != parts[0]:
             raise LookupError(f"{name!r}: {before} is no module of {parts[0]}")
-        if part.startswith("_") or is_closed(f"{before}.{part}") or is_closed(f"{found.__name__}.{part}"):
+        places = (f"{before}.{part}", f"{found.__name__}.{part}")
+        if part.startswith("_") or any(is_closed(place) and not _leads_on(place, name) for place in places):
             raise LookupError(f"{name!r}: {before}.{part} is closed to configs")
         found = _attribute(found, part)
     if isinstance(found, ModuleType):
@@ -49,6 +50,11 @@ def walk(name: str) -> Any:
     if name not in functions() and (home.split(".")[0] != parts[0] or is_closed(home)):
         raise LookupError(f"{name!r} is defined in {home or 'no module'}, which is closed to configs")
     return found
+
+
+def _leads_on(module: str, name: str) -> bool:
+    """Whether a closed module is only passed on the way to an open one."""
+    return any(name.startswith(f"{opened}.") and opened.startswith(f"{module}.") for opened in OPEN)
 
 
 def is_closed(module: str) -> bool:

@@ -1,6 +1,7 @@
 """Whether a value from a config fits the annotation of the argument it is for, and what it becomes there."""
 
 import collections.abc
+import sys
 import types
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
@@ -130,7 +131,7 @@ def _parts(annotation: Any) -> tuple[Any, ...]:
 
 def _is_of_torch(kind: Any) -> bool:
     """Whether a class of torch is asked for, of which JSON has no plain value."""
-    if not isinstance(kind, type) or not kind.__module__.startswith("torch"):
+    if not isinstance(kind, type) or "torch" not in sys.modules:
         return False
     from settings.kinds import anything
 

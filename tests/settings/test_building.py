@@ -1,8 +1,11 @@
 """build, fix and build_callable: from a section to what it names."""
 
+import copy
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -158,3 +161,100 @@ def test_one_module_is_as_good_as_several_and_a_path_leads_into_lists():
     assert several(Zoo) == (Zoo,)
     assert several([Zoo, torch]) == (Zoo, torch)
     assert value_at({"a": [{"b": 1}]}, ("a", 0, "b")) == 1
+
+
+class Head(torch.nn.Module):
+    def __init__(self, backbone: torch.nn.Module, layers: list, scale: tuple[float, float] = (1, 1)) -> None:
+        super().__init__()
+        self.backbone, self.layers, self.scale = backbone, layers, scale
+
+
+class Loader:
+    def __init__(self, transform: list | None = None, collate_fn: Callable | None = None, options: dict | None = None):
+        self.transform, self.collate_fn, self.options = transform, collate_fn, options
+
+
+def pad(batch, value: int = 0) -> list:
+    return [*batch, value]
+
+
+HERE = sys.modules[__name__]
+
+
+def built(section: str, value: Any, *args: Any) -> Any:
+    return build(Document({section: value}, name="config.json"), (section,), HERE, args, {})
+
+
+def test_objects_inside_args_are_built_at_any_depth():
+    relu, linear = {"type": "torch.nn.ReLU"}, {"type": "torch.nn.Linear", "args": {"in_features": 2, "out_features": 3}}
+    inner = {"type": "Head", "args": {"backbone": relu, "layers": []}}
+    head = built(
+        "arch", {"type": "Head", "args": {"backbone": inner, "layers": [[relu], {"x": linear}, 5], "scale": [2, 3]}}
+    )
+    assert isinstance(head.backbone.backbone, torch.nn.ReLU)
+    assert isinstance(head.layers[0][0], torch.nn.ReLU)
+    assert head.layers[1]["x"].weight.shape == (3, 2)
+    assert head.layers[2] == 5
+    assert head.scale == (2, 3)
+
+
+def test_the_tree_is_left_as_it_was_and_may_be_built_again():
+    value = {"type": "Head", "args": {"backbone": {"type": "torch.nn.ReLU"}, "layers": [1]}}
+    before = copy.deepcopy(value)
+    assert built("arch", value).backbone is not built("arch", value).backbone
+    assert value == before
+
+
+def test_a_function_inside_args_is_given_not_called_with_its_arguments_fixed():
+    loader = built("data_loader", {"type": "Loader", "args": {"collate_fn": {"type": "pad", "args": {"value": 7}}}})
+    assert loader.collate_fn([1]) == [1, 7]
+    assert built("data_loader", {"type": "Loader", "args": {"collate_fn": {"type": "pad"}}}).collate_fn is pad
+
+
+def test_a_function_that_says_what_it_builds_is_called():
+    spec = {"type": "torchvision.models.get_model", "args": {"name": "squeezenet1_0", "num_classes": 3}}
+    head = built("arch", {"type": "Head", "args": {"backbone": spec, "layers": []}})
+    assert type(head.backbone).__name__ == "SqueezeNet"
+
+
+def test_a_plain_object_stays_one_where_the_argument_is_one():
+    options = {"type": "anything", "args": {"x": 1}}
+    assert built("data_loader", {"type": "Loader", "args": {"options": options}}).options == options
+
+
+def test_a_list_of_transforms_is_built_in_order():
+    transforms = [
+        {"type": "torchvision.transforms.v2.Resize", "args": {"size": [8, 8]}},
+        {"type": "torchvision.transforms.ToTensor"},
+    ]
+    loader = built("data_loader", {"type": "Loader", "args": {"transform": transforms}})
+    assert [type(item).__name__ for item in loader.transform] == ["Resize", "ToTensor"]
+
+
+def test_a_loss_takes_a_weight_as_numbers_or_as_a_tensor():
+    for weight in ([1, 2.5], {"type": "torch.tensor", "args": {"data": [1, 2.5]}}):
+        loss = {"type": "CrossEntropyLoss", "args": {"weight": weight}}
+        made = build_callable(Document({"loss": loss}), ("loss",), torch.nn.modules.loss)
+        assert made.weight.tolist() == [1, 2.5]
+
+
+def test_schedules_inside_a_schedule_get_the_optimizer_too():
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    schedulers = [
+        {"type": "ConstantLR", "args": {"factor": 0.5, "total_iters": 2}},
+        {"type": "torch.optim.lr_scheduler.ExponentialLR", "args": {"gamma": 0.9}},
+    ]
+    section = {"type": "SequentialLR", "args": {"schedulers": schedulers, "milestones": [2]}}
+    made = build(Document({"lr_scheduler": section}), ("lr_scheduler",), torch.optim.lr_scheduler, (optimizer,), {})
+    assert [type(part).__name__ for part in made._schedulers] == ["ConstantLR", "ExponentialLR"]
+    assert made._schedulers[1].optimizer is optimizer
+
+
+def test_what_goes_wrong_inside_is_told_there():
+    section = {"type": "Head", "args": {"backbone": {"type": "torch.nn.Linear", "args": {"in_features": -1}}}}
+    document = Document({"arch": section}, {("arch", "args", "backbone"): "config.json:9:9"}, "config.json")
+    line = fault(build, document, ("arch",), HERE, (), {})
+    assert line.startswith("config.json:9:9: arch.args.backbone: Linear: ")
+    assert "out_features" in line
+    section["args"]["backbone"] = {"type": "os.system"}
+    assert "arch.args.backbone.type: 'os.system'" in fault(build, document, ("arch",), HERE, (), {})

@@ -1,6 +1,8 @@
 """find: the class or function behind a name, if it may stand there."""
 
 import importlib
+import re
+import sys
 from types import ModuleType
 
 import pytest
@@ -10,7 +12,8 @@ import torch.nn.functional
 import model.metric as module_metric
 import model.model as module_arch
 import trainer as module_trainer
-from settings.kinds import kind_of
+from settings import packages
+from settings.kinds import anything, kind_of
 from settings.lookup import find, names_in
 from trainer.trainer import Trainer
 
@@ -78,3 +81,104 @@ def test_of_torchs_functions_only_losses_can_be_named():
             find(name, [torch.nn.functional, torch.nn], kind_of("loss"))
     for name in ("cross_entropy", "mse_loss", "binary_cross_entropy_with_logits", "kl_div", "huber_loss"):
         assert find(name, [torch.nn.functional], kind_of("loss")) is getattr(torch.nn.functional, name)
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project's folder `nets` with files of its own, and its module `nets.model`."""
+    folder = tmp_path / "nets"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "__init__.py").write_text("")
+    (folder / "deep" / "__init__.py").write_text("")
+    (folder / "model.py").write_text("import torch\nclass Net(torch.nn.Module): pass\n")
+    (folder / "mine.py").write_text(
+        "import torch\nfrom nets.model import Net\n"
+        "class Other(torch.nn.Module): pass\nclass _Hidden(torch.nn.Module): pass\nclass Plain: pass\n"
+        "def make(width: int = 1) -> torch.nn.Module: return Other()\ndef vague(): return Other()\n"
+    )
+    (folder / "deep" / "file.py").write_text("import torch\nclass Deep(torch.nn.Module): pass\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    yield importlib.import_module("nets.model")
+    for name in [name for name in sys.modules if name.split(".")[0] == "nets"]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("Net", "Net"),
+        ("mine.Other", "Other"),
+        ("nets.mine.Other", "Other"),
+        ("mine.Net", "Net"),
+        ("deep.file.Deep", "Deep"),
+        ("mine.make", "make"),
+        ("torch.nn.Linear", "Linear"),
+        ("torchvision.models.resnet18", "resnet18"),
+        ("torchvision.models.get_model", "get_model"),
+        ("torchvision.ops.MLP", "MLP"),
+    ],
+)
+def test_a_dotted_name_leads_to_a_file_beside_the_module_or_into_a_package(project, name, found):
+    assert find(name, [project], kind_of("arch")).__name__ == found
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("mine.Othr", "no 'Othr' in nets.mine; did you mean 'Other'?"),
+        ("mine._Hidden", "'mine._Hidden': a config may name torch, torchvision, timm, torchmetrics"),
+        ("mine.Plain", "mine.Plain is not a model (torch.nn.Module)"),
+        (
+            "mine.vague",
+            "mine.vague says not that it builds a model (torch.nn.Module); annotate what it returns: -> Mod",
+        ),
+        ("mine.torch", "no 'torch' in nets.mine"),
+        (
+            "nope.Net",
+            "'nope.Net': a config may name torch, torchvision, timm, torchmetrics, and the project's own files",
+        ),
+        ("torch.nn.Linaer", "no 'Linaer' in torch.nn; did you mean 'Linear'"),
+        ("torch.nn", "'torch.nn' is a module; name a class in it"),
+        ("torch.optim.SGD", "torch.optim.SGD is not a model (torch.nn.Module)"),
+        ("torch.utils.data.DataLoader", "torch.utils.data.DataLoader is not a model (torch.nn.Module)"),
+        ("torch.hub.load", "'torch.hub.load': torch.hub is closed to configs"),
+    ],
+)
+def test_a_dotted_name_that_leads_nowhere_says_why(project, name, line):
+    with pytest.raises(LookupError) as caught:
+        find(name, [project], kind_of("arch"))
+    assert str(caught.value).startswith(line)
+
+
+def test_a_package_that_is_not_installed_says_how_to_install_it(project, monkeypatch):
+    for name, extra in (("timm", "pip install -e '.[models]'"), ("torchmetrics", "pip install -e '.[metrics]'")):
+        monkeypatch.setitem(sys.modules, name, None)
+        with pytest.raises(LookupError, match=re.escape(f"the package {name} is not installed: {extra}")):
+            find(f"{name}.create_model", [project], kind_of("arch"))
+
+
+def test_the_project_adds_packages_and_functions_in_its_pyproject(project, tmp_path, monkeypatch):
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "__init__.py").write_text(
+        "import torch, os\nclass Big(torch.nn.Module): pass\ndef build(): return Big()\ndef other(): return Big()\n"
+    )
+    (tmp_path / "pyproject.toml").write_text('[tool.hotplate]\npackages = ["more"]\nfunctions = ["more.build"]\n')
+    monkeypatch.setattr(packages, "PROJECT", tmp_path / "pyproject.toml")
+    for known in (packages.packages, packages.functions):
+        known.cache_clear()
+    try:
+        assert find("more.Big", [project], kind_of("arch")).__name__ == "Big"
+        assert find("more.build", [project], kind_of("arch")).__name__ == "build"
+        for name in ("more.other", "more.os.system", "more.torch.load", "more.torch.nn.Linear"):
+            with pytest.raises(LookupError):
+                find(name, [project], kind_of("arch"))
+    finally:
+        for known in (packages.packages, packages.functions):
+            known.cache_clear()
+
+
+def test_the_loss_and_the_transforms_of_a_package_are_taken_by_name():
+    assert find("torch.nn.functional.huber_loss", [module_metric], kind_of("loss")) is torch.nn.functional.huber_loss
+    assert find("torchvision.transforms.ToTensor", [module_metric], anything()).__name__ == "ToTensor"
+    assert find("torchvision.transforms.v2.Resize", [module_metric], anything()).__name__ == "Resize"
+    assert find("torch.tensor", [module_metric], anything()) is torch.tensor

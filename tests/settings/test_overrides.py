@@ -112,3 +112,50 @@ def test_setting_a_value_makes_the_objects_that_lead_to_it():
     set_value(document, ("optimizer", "args", "lr"), 0.5, "--lr 0.5")
     assert document.tree == {"optimizer": {"args": {"lr": 0.5}}}
     assert document.place(("optimizer", "args")) == "--lr 0.5"
+
+
+def test_a_list_can_be_appended_to_and_counted_from_its_end():
+    assert after("metrics+=f1", "metrics+=f2").tree["metrics"][2:] == ["f1", "f2"]
+    assert after("metrics.-1=f1").tree["metrics"] == ["accuracy", "f1"]
+    assert after('metrics+={"type": "f1", "args": {"k": 2}}').tree["metrics"][2]["args"] == {"k": 2}
+    document = after("metrics+=f1")
+    assert document.place(("metrics", 2)) == "-s metrics+=f1"
+    assert document.place(("metrics", 1)).startswith("config.json:")
+
+
+def test_a_key_and_an_item_can_be_deleted():
+    assert "loss" not in after("~loss").tree
+    assert after("~optimizer.args.lr").tree["optimizer"]["args"] == {}
+    document = after("~metrics.0")
+    assert document.tree["metrics"] == [{"type": "top_k_acc", "args": {"k": 3}}]
+    assert document.place(("metrics", 0, "type")) == after().place(("metrics", 1, "type"))
+
+
+def test_a_whole_object_replaces_what_was_there():
+    tree = after('optimizer={"type": "SGD", "args": {"momentum": 0.9}}', "optimizer.args.momentum=0.5").tree
+    assert tree["optimizer"] == {"type": "SGD", "args": {"momentum": 0.5}}
+
+
+def test_one_set_after_the_other():
+    assert after("+mine={}", "+mine.x=[1]", "mine.x+=2", "~mine.x.0").tree["mine"] == {"x": [2]}
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("loss+=x", 'loss is {"type": "mse_loss"}, not a list to append to'),
+        ("metric+=x", "the config has no 'metric'; did you mean 'metrics'?"),
+        ("~metric", "the config has no 'metric'; did you mean 'metrics'?"),
+        ("~metrics.7", "metrics is a list with indices 0 to 1"),
+        ("~loss=3", USAGE),
+        ("~", USAGE),
+        ("optimizer={broken", "the value, 2: expected a key in double quotes, found 'b'"),
+        ("metrics=[1, 2", "the value, 6: expected ',' or ']', the file ends"),
+        ('name="x', 'the value, 1: a text without its closing "'),
+        ("extends=base.json", "what a config extends is said in its file"),
+        ("+" + ".".join("a" * 101) + "=1", USAGE),
+    ],
+)
+def test_what_cannot_be_appended_deleted_or_read_is_one_line(text, line):
+    assert len(lines(text)) == 1
+    assert lines(text)[0].startswith(f"-s {text}: {line}")

@@ -1,14 +1,40 @@
 """misfit: whether a value from a config fits an annotation."""
 
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Optional, Union
 
 import pytest
 import torch
 
-from settings.types import describe, misfit
+from settings.types import convert, describe, is_spec, misfit
 
+
+@dataclass
+class Box:
+    width: int
+    name: str | None = None
+
+
+class Net(torch.nn.Module):
+    pass
+
+
+SPEC = {"type": "ReLU", "args": {"inplace": True}}
 FITTING = [
+    (SPEC, torch.nn.Module),
+    (SPEC, Net | None),
+    (SPEC, Callable[[int], int]),
+    (SPEC, torch.Tensor),
+    (SPEC, inspect.Parameter.empty),
+    (SPEC, dict),
+    ({"width": 3}, Box),
+    ({"width": 3, "name": "x"}, Box | None),
+    ([1, 2.5], torch.Tensor),
+    ([[1, 2], [3, 4]], torch.Tensor | None),
+    ([1, 2, 3], tuple[int, ...]),
     (3, int),
     (3, float),
     (0.5, float),
@@ -54,6 +80,14 @@ def test_a_fitting_value_is_no_misfit(value, annotation):
         ([0.9], tuple[float, float], "[0.9] is not a list of 2 (a number each)"),
         ({"a": "x"}, dict[str, int], '{"a": "x"} is not an object'),
         ([], dict, "[] is not an object"),
+        (SPEC, int, '{"type": "ReLU", "args": {"inplace": true}} is not a whole number'),
+        ("relu", torch.nn.Module, '"relu" is not a Module ({"type": NAME})'),
+        ("relu", Net | None, '"relu" is not a Net ({"type": NAME}) or null'),
+        ("os.system", Callable[[int], int], '"os.system" is not a function ({"type": NAME})'),
+        ("x", torch.Tensor, '"x" is not a list of numbers'),
+        (["x"], torch.Tensor | None, '["x"] is not null'),
+        ({"widht": 3}, Box, '{"widht": 3} is not Box'),
+        ({"width": "3"}, Box, '{"width": "3"} is not Box'),
         ("0.1", float | torch.Tensor, '"0.1" is not a number'),
         ("Größe", int, '"Größe" is not a whole number'),
     ],
@@ -72,3 +106,24 @@ def test_a_long_value_is_cut_to_fit_the_line():
 def test_annotations_are_described_without_python():
     assert describe(float | None) == "a number or null"
     assert describe(list[str]) == "a list (a text each)"
+
+
+def test_what_stands_for_an_object_has_a_type_and_nothing_but_args():
+    assert is_spec({"type": "ReLU"})
+    assert is_spec(SPEC)
+    for value in ({"type": "x", "std": 1}, {"args": {}}, {"type": 3}, ["type"], "type", None):
+        assert not is_spec(value)
+
+
+def test_a_value_becomes_what_its_annotation_asks_for():
+    assert convert("a/b", Path | None) == Path("a/b")
+    assert convert("a/b", str | Path) == "a/b"
+    assert convert([1, 2], tuple[int, int]) == (1, 2)
+    assert convert([1, 2], list[int] | tuple[int, int]) == [1, 2]
+    assert convert({"width": 3}, Box | None) == Box(3)
+    assert convert({"width": 3}, dict) == {"width": 3}
+    tensor = convert([1, 2], torch.Tensor | None)
+    assert tensor.dtype == torch.float32
+    assert tensor.tolist() == [1, 2]
+    assert convert(0.5, float | torch.Tensor) == 0.5
+    assert convert(None, torch.Tensor | None) is None
