@@ -70,7 +70,7 @@ def build(config: ConfigParser) -> Any:
 
     # device, algorithms and seed
     fix_threads(options.threads)
-    fix_algorithms(options.deterministic)
+    fix_algorithms(options.deterministic, options.compile)
     device, _ = prepare_device(config.get("n_gpu"), config.device)
     dist.start(device)
     seed_generators(config.get("seed", 0))

@@ -48,7 +48,7 @@ class BaseTrainer(ABC):
         self.config = config
         self.options = self._options = self.Options.of(config.get("trainer", {}))
         self.logger: logging.Logger = config.get_logger("trainer", self.options.verbosity)
-        fix_algorithms(self.options.deterministic)
+        fix_algorithms(self.options.deterministic, self.options.compile)
         if "trainer" in config:  # resolved once, then stored with the run
             config["trainer"]["threads"] = fix_threads(self.options.threads)
         self.device, self.device_ids = prepare_device(config.get("n_gpu"), config.device)

@@ -91,9 +91,13 @@ def _download_unless_there(folder: Path, names: list[str], title: str, download:
     if not missing:
         return
     print(f"{title} is not in {folder}; downloading it")
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         download()
     except Exception as error:  # torchvision raises whatever the network did
+        for path in made:
+            if path.is_dir() and not any(path.iterdir()):
+                path.rmdir()
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ConfigError(
             f"{title} is neither in {folder} (missing: {missing[0]}) nor can it be downloaded ({reason}); "

@@ -15,7 +15,7 @@ from settings.document import Document, KeyPath, value_at
 from settings.kinds import Kind, is_factory, kind_of, kind_of_annotation
 from settings.lookup import find, is_of_project
 from settings.references import is_late
-from settings.signatures import arguments_of, where_defined
+from settings.signatures import arguments_of, short_path, where_defined
 from settings.types import convert, is_spec
 from utils.errors import ConfigError, UserError
 from utils.safe_loading import plain_data_only
@@ -165,7 +165,7 @@ def located(document: Document, path: KeyPath, doing: str = "", where: str = "")
             raise
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) not in OURS]
         own = [frame for frame in frames if "site-packages" not in frame.filename]
-        at = f"{(own or frames)[-1].filename}:{(own or frames)[-1].lineno}" if frames else where
+        at = f"{short_path((own or frames)[-1].filename)}:{(own or frames)[-1].lineno}" if frames else where
         kind = "" if isinstance(error, (TypeError, ValueError)) else f"{type(error).__name__}: "
         text = f"{doing}: {kind}{' '.join(str(error).split())}".removeprefix(": ") + (f" ({at})" if at else "")
         raise ConfigError(document.fault(path, text).line) from error

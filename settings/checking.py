@@ -233,8 +233,7 @@ class _Checker:
         if len(self.faults) == before:
             for key, text in options.of(values).problems():
                 self.fault(("trainer", key) if key in values else ("trainer",), text)
-            if "metrics" in self.faulty:
-                return
+        if "metrics" not in self.faulty and isinstance(values.get("monitor", "off"), str):
             log_names = getattr(trainer, "log_names", None)  # a loop of one's own may have none
             self.monitors(log_names(self.tree) if log_names else None)
 

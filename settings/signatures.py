@@ -1,6 +1,7 @@
 """What a class or function takes, by name and annotation: the schema of its arguments."""
 
 import inspect
+import os
 import sys
 from dataclasses import dataclass
 from typing import Any, get_type_hints
@@ -54,12 +55,21 @@ def where_defined(target: Any) -> str:
     try:
         file = inspect.getsourcefile(target)
         if file and module is not None and "site-packages" not in file and "dist-packages" not in file:
-            from os.path import relpath
-
-            return f"{relpath(file)}:{inspect.getsourcelines(target)[1]}"
+            return f"{short_path(file)}:{inspect.getsourcelines(target)[1]}"
     except (TypeError, OSError, ValueError):
         pass
     return public_name(target)
+
+
+def short_path(file: str) -> str:
+    """A file as people call it: below the folder they stand in, or below that of the installed packages."""
+    for packages in ("site-packages", "dist-packages"):
+        if packages in file:
+            return file.rpartition(f"{packages}{os.sep}")[2]
+    try:
+        return os.path.relpath(file)
+    except ValueError:  # on another drive
+        return file
 
 
 def public_name(target: Any) -> str:

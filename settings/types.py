@@ -62,6 +62,8 @@ def fits(value: Any, annotation: Any) -> bool:
         return isinstance(value, dict) and not faults_of_fields(value, kind)
     if kind is collections.abc.Callable:
         return False
+    if _is_dtype(kind):
+        return _dtype(value) is not None
     return _becomes_tensor(value, kind) if _is_tensor(kind) else not _is_of_torch(kind)
 
 
@@ -78,11 +80,13 @@ def faults_of_fields(value: dict[str, Any], kind: Any) -> list[tuple[str | None,
 
 
 def convert(value: Any, annotation: Any) -> Any:
-    """The value as what an annotation asks for: a path, a dataclass, a tuple, a tensor of a list of numbers."""
+    """The value as what an annotation asks for: a path, a dataclass, a tuple, a tensor of numbers, a torch.dtype."""
     parts = _parts(annotation)
     kinds = [get_origin(part) or part for part in parts]
     if isinstance(value, str) and Path in kinds and str not in kinds:
         return Path(value)
+    if isinstance(value, str) and str not in kinds and any(map(_is_dtype, kinds)):
+        return _dtype(value) or value
     if isinstance(value, dict):
         for kind in kinds:
             if is_dataclass(kind) and fits(value, kind):
@@ -121,6 +125,8 @@ def describe(annotation: Any) -> str:
     name = getattr(kind, "__name__", str(kind))
     if _is_tensor(kind):
         return "a list of numbers"
+    if _is_dtype(kind):
+        return 'a type of numbers ("float32")'
     return f'a {name} ({{"type": NAME}})' if _is_of_torch(kind) else name
 
 
@@ -140,6 +146,18 @@ def _is_of_torch(kind: Any) -> bool:
 
 def _is_tensor(kind: Any) -> bool:
     return isinstance(kind, type) and kind.__module__ == "torch" and kind.__name__ == "Tensor"
+
+
+def _is_dtype(kind: Any) -> bool:
+    return isinstance(kind, type) and kind.__module__ == "torch" and kind.__name__ == "dtype"
+
+
+def _dtype(value: Any) -> Any:
+    """torch.float32 of "float32"; None of what is no type of numbers."""
+    import torch
+
+    found = getattr(torch, value, None) if isinstance(value, str) and value.isidentifier() else None
+    return found if isinstance(found, torch.dtype) else None
 
 
 def _becomes_tensor(value: Any, kind: Any) -> bool:

@@ -91,3 +91,4 @@ def test_data_that_is_nowhere_gives_one_line(tmp_path: Path, run_command: Callab
     assert len(refused.stderr.strip().splitlines()) == 1, refused.stderr
     assert "MNIST is neither in" in refused.stderr
     assert not (tmp_path / "saved").exists()
+    assert not (tmp_path / "nothing").exists()

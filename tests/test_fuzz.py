@@ -71,11 +71,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     write_cifar10(folder / "data")
     write_images(folder / "data")
     os.chdir(folder)
+    proxies = {f"{name}_proxy": "http://127.0.0.1:9" for name in ("http", "https")} | {"no_proxy": ""}
+    environment = {name: os.environ.get(name) for name in proxies}
+    os.environ.update(proxies)  # nothing is downloaded
     root, hook = logging.getLogger(), sys.excepthook
     handlers = root.handlers[:]
     yield folder
     root.handlers, sys.excepthook = handlers, hook
     os.chdir(before)
+    for name, value in environment.items():
+        os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 @st.composite

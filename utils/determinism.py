@@ -25,12 +25,18 @@ def fix_threads(threads: int | str) -> int:
     return int(threads)
 
 
-def fix_algorithms(deterministic: bool) -> None:
-    """Deterministic algorithms where they exist; the first use of one that does not is warned of, by name."""
+def fix_algorithms(deterministic: bool, compiled: bool = False) -> None:
+    """Deterministic algorithms where they exist; the first use of one that does not is warned of, by name.
+
+    :param compiled: the compiler is to choose such algorithms too
+    """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when CUDA starts
     import torch
 
-    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    if compiled:
+        torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    else:  # the same without importing the compiler, which takes longer than all else at the start
+        torch.set_deterministic_debug_mode("warn" if deterministic else "default")
     # it guards against reading unset memory, at the price of a write
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False

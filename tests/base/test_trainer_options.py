@@ -42,7 +42,7 @@ def test_options_that_can_be_have_no_problem(section):
         ("save_minutes", -1.5, "must be above 0"),
         ("ema_decay", 1.0, "must be at least 0 and below 1"),
         ("ema_decay", -0.1, "must be at least 0 and below 1"),
-        ("threads", 0, 'must be 1 or more, or "auto"'),
+        ("threads", 0, 'must be 1 to 1024, or "auto"'),
     ],
 )
 def test_a_value_that_cannot_be_is_one_problem_of_its_option(name, value, text):

@@ -51,7 +51,9 @@ FITTING = [
     ({"a": 1}, dict[str, int]),
     (None, None),
     (object, Any),
-    ("anything", torch.dtype),
+    ("float32", torch.dtype),
+    ("bfloat16", torch.dtype | None),
+    ("float64", Union[torch.dtype, dict[str, Optional[torch.dtype]]]),  # noqa: UP007, UP045
 ]
 
 
@@ -84,6 +86,8 @@ def test_a_fitting_value_is_no_misfit(value, annotation):
         ("relu", torch.nn.Module, '"relu" is not a Module ({"type": NAME})'),
         ("relu", Net | None, '"relu" is not a Net ({"type": NAME}) or null'),
         ("os.system", Callable[[int], int], '"os.system" is not a function ({"type": NAME})'),
+        ("fp32", torch.dtype, '"fp32" is not a type of numbers ("float32")'),
+        ("load", torch.dtype, '"load" is not a type of numbers ("float32")'),
         ("x", torch.Tensor, '"x" is not a list of numbers'),
         (["x"], torch.Tensor | None, '["x"] is not null'),
         ({"widht": 3}, Box, '{"widht": 3} is not Box'),
@@ -126,4 +130,5 @@ def test_a_value_becomes_what_its_annotation_asks_for():
     assert tensor.dtype == torch.float32
     assert tensor.tolist() == [1, 2]
     assert convert(0.5, float | torch.Tensor) == 0.5
+    assert convert("float16", torch.dtype | None) is torch.float16
     assert convert(None, torch.Tensor | None) is None
