@@ -16,7 +16,8 @@ SOURCE = Path(__file__).resolve().parent
 LEFT = {
     *(".git", ".github", ".ci", ".venv", "venv", "benchmarks", "docs", "new_project.py", "uv.lock"),
     *("README.md", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md"),
-    *("tests/old_projects", "tests/test_old_projects.py", "tests/test_new_project.py", "tests/test_benchmarks.py"),
+    *("tests/old_projects", "tests/test_old_projects.py"),
+    *("tests/test_new_project.py", "tests/test_benchmarks.py", "tests/test_docs.py"),
 }
 CACHES = shutil.ignore_patterns("__pycache__", ".*_cache", "*.egg-info", "build", "dist")
 KEPT_DATA = {"digits.npz", "README.md", "make_digits.py"}

@@ -112,7 +112,8 @@ class _Builder:
             value = [self.value((*path, index), part, item) for index, part in enumerate(value)]
         elif isinstance(value, dict):
             value = {key: self.value((*path, key), part, inspect.Parameter.empty) for key, part in value.items()}
-        return convert(value, annotation)
+        with located(self.document, path):
+            return convert(value, annotation)
 
     def object(self, path: KeyPath, spec: dict[str, Any], kind: Kind) -> Any:
         target = self.find((*path, "type"), spec["type"], kind)

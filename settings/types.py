@@ -161,9 +161,16 @@ def _dtype(value: Any) -> Any:
 
 
 def _becomes_tensor(value: Any, kind: Any) -> bool:
-    if not _is_tensor(kind) or not isinstance(value, list):
-        return False
-    return all(fits(item, float) or _becomes_tensor(item, kind) for item in value)
+    return _is_tensor(kind) and isinstance(value, list) and _shape(value) is not None
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    """The shape of a list of numbers, or of lists as long as each other; None of anything else."""
+    if not isinstance(value, list):
+        return () if fits(value, float) else None
+    shapes = {_shape(item) for item in value} or {()}
+    inner = shapes.pop()
+    return None if shapes or inner is None else (len(value), *inner)
 
 
 def _shown(value: Any) -> str:

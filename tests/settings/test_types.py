@@ -89,6 +89,8 @@ def test_a_fitting_value_is_no_misfit(value, annotation):
         ("fp32", torch.dtype, '"fp32" is not a type of numbers ("float32")'),
         ("load", torch.dtype, '"load" is not a type of numbers ("float32")'),
         ("x", torch.Tensor, '"x" is not a list of numbers'),
+        ([1, []], torch.Tensor, "[1, []] is not a list of numbers"),
+        ([[1], [2, 3]], torch.Tensor, "[[1], [2, 3]] is not a list of numbers"),
         (["x"], torch.Tensor | None, '["x"] is not null'),
         ({"widht": 3}, Box, '{"widht": 3} is not Box'),
         ({"width": "3"}, Box, '{"width": "3"} is not Box'),
