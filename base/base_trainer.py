@@ -15,6 +15,7 @@ from logger import TensorboardWriter
 from logger.metrics_log import MetricsLog, flatten
 from logger.run_record import write_config, write_run_record
 from settings.names import closest, suggestion
+from settings.references import escape
 from utils import checkpoint, dist
 from utils.checkpoint_folder import LAST, CheckpointFolder
 from utils.determinism import fix_algorithms, fix_threads
@@ -175,7 +176,7 @@ class BaseTrainer(ABC):
         if self.config.resume is not None:
             self._resume_checkpoint(self.config.resume)
         if dist.is_main():
-            write_config(folder / "config.json", self.config.config)
+            write_config(folder / "config.json", escape(self.config.config))
             write_run_record(self.config.log_dir / "run.json", device=str(self.device), seed=self.seed, step=self.step)
         if not self.config.in_place:
             self._save()

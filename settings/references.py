@@ -78,7 +78,7 @@ def escape(tree: Any) -> Any:
         return {key: escape(value) for key, value in tree.items()}
     if isinstance(tree, list):
         return [escape(value) for value in tree]
-    return tree.replace("${", ESCAPED) if isinstance(tree, str) and not is_late(tree) else tree
+    return tree.replace("${", ESCAPED) if isinstance(tree, str) else tree
 
 
 class _Resolver:
