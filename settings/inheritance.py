@@ -1,5 +1,6 @@
 """Configs that extend others: "extends": "base.json", or a list of files, of which later ones win."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,14 @@ def read_extended(path: Path, around: tuple[Path, ...] = ()) -> Document:
     merged = Document({}, name=str(path))
     for index, name in enumerate(names):
         place: KeyPath = ("extends", index) if isinstance(value, list) else ("extends",)
-        if not isinstance(name, str) or not name:
+        if not isinstance(name, str) or not name.isprintable() or not name:
             raise ConfigError(document.fault(place, "write the name of a config, or a list of names").line)
         parent = path.parent / name
         files = [file.resolve() for file in (*around, path)]
         if parent.resolve() in files:
             chain = " -> ".join(file.name for file in (*around, path, parent))
             raise ConfigError(document.fault(place, f"{name} extends itself: {chain}").line)
-        if not parent.is_file():
+        if not os.path.isfile(parent):
             raise ConfigError(document.fault(place, f"{parent}: no such file").line)
         merged = _merged(merged, read_extended(parent, (*around, path)))
     for known in [known for known in document.places if known[:1] == ("extends",)]:

@@ -90,7 +90,8 @@ def test_a_missing_parent_and_one_that_is_no_name_are_refused_at_the_line_of_ext
     assert refused(read, tmp_path, own={"extends": "nope.json"}) == "own.json:2:5: extends: nope.json: no such file"
     line = refused(read, tmp_path, base={}, own={"extends": ["base.json", "nope.json"]})
     assert line == "own.json:4:9: extends.1: nope.json: no such file"
-    for wrong in (3, "", {"a": "base.json"}, [None]):
+    assert "no such file" in refused(read, tmp_path, own={"extends": "x" * 5000})
+    for wrong in (3, "", "\0", {"a": "base.json"}, [None]):
         assert "write the name of a config, or a list of names" in refused(read, tmp_path, own={"extends": wrong})
 
 
