@@ -11,10 +11,9 @@ from torch.utils.data import DataLoader, Dataset, SubsetRandomSampler, TensorDat
 
 from utils import dist
 from utils.batch_order import Place, Portion, places, places_of_pass
+from utils.loader_arguments import problems_of_arguments
 from utils.seed import derive_seed, generator, kept_generators
 from utils.seeded_samples import loader_of_places, single_threaded
-
-MOST_WORKERS = 512
 
 
 class BaseDataLoader(DataLoader):
@@ -72,18 +71,7 @@ class BaseDataLoader(DataLoader):
         self.init_kwargs |= {"collate_fn": collate_fn, "num_workers": num_workers}
         super().__init__(dataset, num_workers=num_workers, collate_fn=collate_fn, **options)
 
-    @staticmethod
-    def problems_of_arguments(args: dict[str, Any]) -> list[tuple[str, str]]:
-        """What cannot be among the arguments that a config gives, as (argument, what to write)."""
-        split, found = args.get("validation_split"), []
-        if isinstance(split, (int, float)) and (split < 0 or (isinstance(split, float) and split >= 1)):
-            found.append(("validation_split", f"{split} is neither a part (0.1) nor a number (500) of the samples"))
-        for key, least in (("batch_size", 1), ("num_workers", 0), ("prefetch_factor", 1)):
-            if isinstance(args.get(key), int) and args[key] < least:
-                found.append((key, f"must be {least} or more"))
-        if isinstance(args.get("num_workers"), int) and args["num_workers"] > MOST_WORKERS:
-            found.append(("num_workers", f"must be {MOST_WORKERS} or less"))
-        return found
+    problems_of_arguments = staticmethod(problems_of_arguments)
 
     def stream(self, start: int = 0) -> Iterator[Any]:
         """This process's share of every batch from number `start` on, pass after pass, without end."""

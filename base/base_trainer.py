@@ -13,7 +13,7 @@ import torch
 from base.trainer_options import TrainerOptions
 from logger import TensorboardWriter
 from logger.metrics_log import MetricsLog, flatten
-from logger.run_record import write_config, write_run_record
+from logger.run_record import write_config, write_run_record, write_status
 from settings.names import closest, suggestion
 from settings.references import escape
 from utils import checkpoint, dist
@@ -24,6 +24,7 @@ from utils.errors import ConfigError, UserError
 from utils.fingerprint import differences, fingerprint
 from utils.monitor import Monitor
 from utils.seed import seed_generators
+from utils.stopping import StopAsked, Stopping, stop_workers
 
 CHECKPOINT_KEYS = ("state_dict", "ema", "optimizer", "lr_scheduler", "scaler", "monitor", "running")
 
@@ -71,6 +72,7 @@ class BaseTrainer(ABC):
         self._checkpoints: CheckpointFolder | None = None
         self._epoch = 0  # how many are done
         self._saved_at = monotonic()
+        self.stopping = Stopping()
 
     @cached_property
     def checkpoint_dir(self) -> Any:
@@ -84,24 +86,42 @@ class BaseTrainer(ABC):
     def train(self) -> dict[str, Any]:
         """Trains until the last epoch, or until the monitor has lost patience; returns the log of the last epoch."""
         log: dict[str, Any] = {}
-        try:
-            self._begin()
-            while not self._is_finished():
-                epoch, before, started = self._epochs_done() + 1, self.step, monotonic()
-                seed_generators(self.seed, dist.rank(), "epoch", epoch)
-                log = dist.from_main({"epoch": epoch, **self._train_epoch(epoch)})  # all ranks judge by the same
-                if self.step == before:  # a trainer that keeps no count of its steps
-                    self.step += self.len_epoch or 1
-                self._epoch = epoch
-                self._end_epoch(epoch, log, seconds=round(monotonic() - started, 6))
-            self.logger.info("Done. Evaluate it: python test.py -r %s", self.config.save_dir)
-        except KeyboardInterrupt:
-            where = f"stopped at step {self.step}; go on with: python train.py -r {self.config.save_dir}"
-            raise UserError(where, exit_code=130) from None
-        finally:
-            self._log.close()
-            self.writer.close()
+        with self.stopping:
+            try:
+                self._begin()
+                while not self._is_finished():
+                    self.stopping.poll()
+                    epoch, before, started = self._epochs_done() + 1, self.step, monotonic()
+                    seed_generators(self.seed, dist.rank(), "epoch", epoch)
+                    log = dist.from_main({"epoch": epoch, **self._train_epoch(epoch)})  # all ranks judge by the same
+                    if self.step == before:  # a trainer that keeps no count of its steps
+                        self.step += self.len_epoch or 1
+                    self._epoch = epoch
+                    self._end_epoch(epoch, log, seconds=round(monotonic() - started, 6))
+                self._write_status("done")
+                self.logger.info("Done. Evaluate it: python test.py -r %s", self.config.save_dir)
+            except StopAsked as stop:
+                raise self._stopped(stop) from None
+            except BaseException as error:
+                self._write_status("failed", f"{type(error).__name__}: {error}")
+                raise
+            finally:
+                self._log.close()
+                self.writer.close()
         return log
+
+    def _stopped(self, stop: StopAsked) -> UserError:
+        """Saves where the run is, and gives what ends the process."""
+        self._save()
+        self._write_status("stopped", stop.name)
+        stop_workers()
+        dist.stop()
+        text = f"stopped by {stop.name} at step {self.step} and saved; go on with: python train.py -r "
+        return UserError(f"{text}{self.config.save_dir}" if dist.is_main() else "", stop.exit_code)
+
+    def _write_status(self, state: str, why: str = "") -> None:
+        if dist.is_main() and self._checkpoints is not None:
+            write_status(self.config.log_dir / "status.json", state, self.step, why)
 
     def _end_epoch(self, epoch: int, log: dict[str, Any], **timing: float) -> None:
         values = flatten({key: value for key, value in log.items() if key != "epoch"})
@@ -205,6 +225,7 @@ class BaseTrainer(ABC):
         state = self._state()  # on every rank: parts of it are collected from all
         if dist.is_main() and self._checkpoints is not None:
             self._checkpoints.save(state, epoch, best)
+            self._write_status("running")
         self._saved_at = monotonic()
 
     def _state(self) -> dict[str, Any]:
@@ -239,7 +260,7 @@ class BaseTrainer(ABC):
                 self.logger.warning("%s holds no %r; it starts anew", resume_path, name)
         for change in self.config.changes:
             self.logger.info("Changed: %s", change)
-        self._apply_changed_arguments(state["config"])
+        self._apply_changed_arguments()
         self.step, self._epoch = state["step"], state["epoch"]
         self.start_epoch = self._epochs_done() + 1
         if self.config.in_place:
@@ -253,20 +274,15 @@ class BaseTrainer(ABC):
             self.logger.warning("Not bit for bit the run it was: %s", "; ".join(changed))
         self.logger.info("Resume training from step %d, epoch %d", self.step, self.start_epoch)
 
-    def _apply_changed_arguments(self, stored: dict[str, Any]) -> None:
+    def _apply_changed_arguments(self) -> None:
         """What -s and the options changed of the optimizer's arguments replaces what its state brought back."""
-        now, then = (_arguments(config) for config in (self.config.config, stored))
-        changed = {key: value for key, value in now.items() if value != then.get(key)}
+        changes = [change for change in self.config.changes if change.path[:2] == ("optimizer", "args")]
+        changed = {change.path[2]: change.after for change in changes if len(change.path) == 3}
         if "lr" in changed and self.lr_scheduler is not None:
             place = self.config.where("optimizer", "args", "lr")
             raise ConfigError(f"{place}: optimizer.args.lr: the schedule of the run sets its rate; change lr_scheduler")
         for group in getattr(self.optimizer, "param_groups", ()):
             group.update({key: value for key, value in changed.items() if key in group})
-
-
-def _arguments(config: dict[str, Any]) -> dict[str, Any]:
-    section = config.get("optimizer")
-    return section.get("args") or {} if isinstance(section, dict) else {}
 
 
 def _short(value: Any) -> str:

@@ -56,6 +56,7 @@ def _model(trainer: Any) -> str:
 
 def _try_batches(config: Any, trainer: Any) -> dict[str, str]:
     """One batch taken apart, so that what fails is named; then whole steps, and a validation batch."""
+    from logger.progress import peak_memory
     from utils.device import to_device
     from utils.few_batches import FirstBatches
     from utils.plain_loader import as_portions
@@ -98,7 +99,7 @@ def _try_batches(config: Any, trainer: Any) -> dict[str, str]:
         rows["validation"] = ", ".join(f"{name} {value:.4g}" for name, value in values.items()) + " on the first batch"
     rows["steps an epoch"] = f"{clock.len_epoch:,}; {clock.epochs:,} epochs, {clock.total_steps:,} steps"
     rows["time an epoch"] = f"about {_duration(epoch)}; the run {_duration(epoch * clock.epochs)}"
-    rows["peak memory"] = _memory(trainer.device)
+    rows["peak memory"] = f"{_bytes(peak_memory() * 2**20)} on the {trainer.device.type}"
     return rows
 
 
@@ -123,17 +124,6 @@ def _try_checkpoint(config: Any, trainer: Any) -> dict[str, str]:
     if size * kept > free:
         raise ConfigError(f"{config.where('trainer', 'save_period')}: trainer.save_period: a checkpoint has {text}")
     return {"checkpoint": text}
-
-
-def _memory(device: Any) -> str:
-    import torch
-
-    from utils.platform_files import peak_memory
-
-    if device.type == "cuda":
-        return f"{_bytes(torch.cuda.max_memory_allocated(device))} on {torch.cuda.get_device_name(device)}"
-    peak = peak_memory()
-    return "not told by this system" if peak is None else f"{_bytes(peak)}, Python and torch included"
 
 
 def _shape(value: Any) -> str:

@@ -20,6 +20,17 @@ def write_config(path: Path, config: dict[str, Any]) -> None:
     write_whole(path, json.dumps(config, indent=4, ensure_ascii=False).encode())
 
 
+def write_status(path: Path, state: str, step: int, why: str = "") -> None:
+    """What a launcher reads: running, stopped, failed or done, at which step, and why."""
+    status = {
+        "state": state,
+        "step": step,
+        "why": why,
+        "time": datetime.now().astimezone().isoformat(timespec="seconds"),
+    }
+    write_whole(path, json.dumps(status, indent=2, ensure_ascii=False).encode())
+
+
 def write_run_record(path: Path, **facts: Any) -> None:
     """Adds this start of the run to `run.json`: a list, one entry for the first start and each resume."""
     starts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []

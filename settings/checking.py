@@ -117,16 +117,12 @@ class _Checker:
             self.doubled_metrics(node)
 
     def doubled_metrics(self, node: list[Any]) -> None:
-        names = {"loss": "the loss"}
-        for index, item in enumerate(node):
-            name = item.get("name", item.get("type")) if isinstance(item, dict) else item
-            if not isinstance(name, str):
-                continue
-            name = name.rpartition(".")[2] if name == item or "name" not in item else name
-            if name in names:
-                text = f'{name!r} is the name of {names[name]} too; give it a "name" of its own beside its type'
+        seen = {"loss": "the loss"}
+        for index, name in enumerate(sections.metric_names(node)):
+            if name in seen:
+                text = f'{name!r} is the name of {seen[name]} too; give it a "name" of its own beside its type'
                 self.fault(("metrics", index), text)
-            names[name] = f"metrics.{index}"
+            seen[name] = f"metrics.{index}"
 
     def target(self, path: KeyPath, path_of_name: KeyPath, node: dict[str, Any], section: str) -> None:
         kind = kind_of(section)

@@ -23,3 +23,13 @@ KEYS: dict[str, dict[str, Any]] = {  # beside type and args
     "lr_scheduler": {"interval": Literal["epoch", "step"], "monitor": str, "warmup": int},
     "metrics": {"name": str},
 }
+
+
+def metric_names(metrics: list[Any]) -> list[str]:
+    """The names under which the metrics of a config stand in the log."""
+    return [
+        str(item["name"])
+        if isinstance(item, dict) and "name" in item
+        else str(item.get("type") if isinstance(item, dict) else item).rpartition(".")[2]
+        for item in metrics
+    ]

@@ -9,12 +9,13 @@ from torch.nn.utils import clip_grad_norm_
 
 from base.base_trainer import BaseTrainer
 from logger.progress import Progress
+from settings.sections import metric_names
 from trainer.evaluate import evaluate
 from utils import dist
 from utils.batch_order import Portion
 from utils.clock import Clock
 from utils.device import to_device
-from utils.epoch_metrics import EpochMetrics, metric_name
+from utils.epoch_metrics import EpochMetrics
 from utils.errors import ConfigError
 from utils.few_batches import FirstBatches, SameBatches
 from utils.plain_loader import as_portions
@@ -89,7 +90,7 @@ class Trainer(BaseTrainer):
         self.model.train()
         if self.step == self.clock.epoch_end(epoch - 1):
             self.train_metrics.reset()
-        end = self.clock.epoch_end(epoch)
+        batches, end = [], self.clock.epoch_end(epoch)
         title, start = f"epoch {epoch}/{self.epochs}", (epoch - 1) * self.len_epoch
         with Progress(self.logger, title, end - start, self.step - start) as progress:
             while self.step < end:
@@ -102,10 +103,13 @@ class Trainer(BaseTrainer):
                     progress.show(self._log_row(epoch, progress))
                 if self.step < end:  # the checkpoint of an epoch's last step comes after its validation
                     self._save_within_epoch()
-        self.writer.add_batch("input", self.read_batch(batches[-1].batch)[0], self.step)
+                    self.stopping.poll()
+        if batches:  # none where a stop came before the validation
+            self.writer.add_batch("input", self.read_batch(batches[-1].batch)[0], self.step)
         log = self.train_metrics.result()
         if self.do_validation:
-            log |= {f"val_{name}": value for name, value in self._valid_epoch(epoch).items()}
+            with self.stopping.interruptible():
+                log |= {f"val_{name}": value for name, value in self._valid_epoch(epoch).items()}
         self.schedule.after_epoch(log)
         return log
 
@@ -158,13 +162,16 @@ class Trainer(BaseTrainer):
 
     def _resume_checkpoint(self, resume_path: Any) -> None:
         super()._resume_checkpoint(resume_path)
+        if self.step != self.clock.epoch_end(self._epoch + 1):  # else the epoch's validation is still to come
+            self._epoch = self.step // self.len_epoch
         self.schedule.catch_up(self.step, self._epochs_done())
 
     def _next_batches(self) -> list[Portion]:
         """The batches of the next step. The stream is entered once, where the run is, and then goes on."""
         if self._batches is None:
             self._batches = self.data_loader.portions(self.clock.next_batch(self.step))
-        return list(islice(self._batches, self.clock.group_size(self.step)))
+        with self.stopping.interruptible():
+            return list(islice(self._batches, self.clock.group_size(self.step)))
 
     def _clip_gradient(self) -> None:
         if self.max_norm is not None:
@@ -181,11 +188,8 @@ class Trainer(BaseTrainer):
         self._write_row("step", epoch, values, **progress.timing())
         return values
 
-    def _epochs_done(self) -> int:
-        return self.step // self.len_epoch
-
     def _is_finished(self) -> bool:
-        return self.step >= self.clock.total_steps or self.monitor.should_stop
+        return self._epochs_done() >= self.clock.epochs or self.monitor.should_stop
 
     # -- what the log will have -------------------------------------------------------------------------------------
 
@@ -194,18 +198,10 @@ class Trainer(BaseTrainer):
         """The names of a config's log, with validation; None where a subclass makes logs of its own."""
         if cls._train_epoch is not Trainer._train_epoch or cls._valid_epoch is not Trainer._valid_epoch:
             return None
-        metrics = [
-            metric if isinstance(metric, str) else metric.get("name", metric.get("type"))
-            for metric in config.get("metrics", [])
-        ]
-        return [f"{part}{name}" for part in ("", "val_") for name in ("loss", *metrics)]
+        return [f"{part}{name}" for part in ("", "val_") for name in ("loss", *metric_names(config.get("metrics", [])))]
 
     def _check_monitors(self) -> None:
-        names = self.log_names({"metrics": [metric_name(metric) for metric in self.metric_ftns]})
-        judged = {("trainer", "monitor"): self.monitor.key if self.monitor.enabled else None}
-        judged["lr_scheduler", "monitor"] = self.schedule.monitor
+        judged = {("trainer", "monitor"): self.monitor.key, ("lr_scheduler", "monitor"): self.schedule.monitor}
         for path, key in judged.items():
-            if names is not None and key is not None and key.startswith("val_") and not self.do_validation:
-                raise ConfigError(
-                    f"{self.config.where(*path)}: {'.'.join(path)}: {key!r}, but there is no validation data"
-                )
+            if key and key.startswith("val_") and not self.do_validation and self.log_names({}) is not None:
+                raise ConfigError(self.config.document.fault(path, f"{key!r}, but there is no validation data").line)

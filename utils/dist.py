@@ -7,6 +7,7 @@ import gc
 import os
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,6 +51,26 @@ def start(device: "torch.device") -> None:
         group.init_process_group(backend, timeout=timedelta(minutes=30))
 
 
+def most(value: int) -> int:
+    """The largest of every rank's `value`, without waiting for a device; every rank must call it."""
+    if world_size() == 1:
+        return value
+    import torch
+    import torch.distributed as group
+
+    box = torch.tensor([value])
+    group.all_reduce(box, op=group.ReduceOp.MAX, group=_on_the_cpu())
+    return int(box)
+
+
+@cache
+def _on_the_cpu() -> Any:
+    """A group for messages that must not wait for a GPU; None: the default one is such."""
+    import torch.distributed as group
+
+    return group.new_group(backend="gloo") if group.get_backend() == "nccl" else None
+
+
 def stop() -> None:
     """Leaves the process group, all ranks together, when nothing of a run is held any more."""
     import torch.distributed as group
@@ -58,6 +79,7 @@ def stop() -> None:
         gc.collect()  # what still holds the group would keep its threads, which abort a process that ends
         group.barrier()
         group.destroy_process_group()
+        _on_the_cpu.cache_clear()
 
 
 def sum_over_ranks(values: "torch.Tensor") -> "torch.Tensor":

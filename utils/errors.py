@@ -34,7 +34,8 @@ def report_user_errors() -> None:
 
 def _report(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     if isinstance(error, UserError):
-        print(error, file=sys.stderr, flush=True)
+        if str(error):
+            print(error, file=sys.stderr, flush=True)
         raise SystemExit(error.exit_code)  # CPython honours a SystemExit that leaves the hook
     if isinstance(error, KeyboardInterrupt):
         raise SystemExit(130)

@@ -5,12 +5,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from torch.utils.data import DataLoader
 
 from utils import dist
 from utils.batch_order import Portion, share
 from utils.device import count_samples, map_tensors
 from utils.errors import UserError
 from utils.seed import seed_generators, seed_own_generator
+from utils.seeded_samples import WorkerStart
 
 
 class PlainLoader:
@@ -23,6 +25,8 @@ class PlainLoader:
     def __init__(self, loader: Any) -> None:
         self.loader = loader
         self.seed = 0
+        if isinstance(loader, DataLoader):
+            loader.worker_init_fn = WorkerStart(loader.worker_init_fn)
 
     def __len__(self) -> int:
         return len(self.loader)

@@ -1,4 +1,4 @@
-"""What Linux, macOS and Windows do differently, in one place: mostly with files."""
+"""What Linux, macOS and Windows do differently with files, in one place."""
 
 import os
 import shutil
@@ -87,13 +87,3 @@ def write_whole(path: Path, data: bytes) -> None:
         handle.write(data)
         handle.flush()
         sync_file(handle.fileno())
-
-
-def peak_memory() -> int | None:
-    """The most memory, in bytes, that this process has held; None where the system does not tell."""
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

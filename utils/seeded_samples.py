@@ -8,6 +8,7 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 from utils.batch_order import Place
 from utils.seed import derive_seed, seed_cpu_generators
+from utils.stopping import ignore_signals
 
 
 def loader_of_places(loader: DataLoader, seed_all: bool) -> "DataLoader":
@@ -20,12 +21,24 @@ def loader_of_places(loader: DataLoader, seed_all: bool) -> "DataLoader":
         collate_fn=loader.collate_fn,
         pin_memory=loader.pin_memory,
         timeout=loader.timeout,
-        worker_init_fn=loader.worker_init_fn,
+        worker_init_fn=WorkerStart(loader.worker_init_fn),
         multiprocessing_context=loader.multiprocessing_context,
         generator=torch.Generator(),  # else torch draws from the global one
         prefetch_factor=loader.prefetch_factor if loader.num_workers else None,
         persistent_workers=loader.persistent_workers,
     )
+
+
+class WorkerStart:
+    """What a worker does first: signals are not its to hear; then what the user has it do."""
+
+    def __init__(self, then: Callable[[int], None] | None) -> None:
+        self.then = then
+
+    def __call__(self, number: int) -> None:
+        ignore_signals()
+        if self.then is not None:
+            self.then(number)
 
 
 class Addresses:

@@ -1,0 +1,18 @@
+"""What cannot be among the arguments of a data loader, known before any data is read."""
+
+from typing import Any
+
+MOST_WORKERS = 512
+
+
+def problems_of_arguments(args: dict[str, Any]) -> list[tuple[str, str]]:
+    """What is wrong with the arguments that a config gives, as (argument, what to write)."""
+    split, found = args.get("validation_split"), []
+    if isinstance(split, (int, float)) and (split < 0 or (isinstance(split, float) and split >= 1)):
+        found.append(("validation_split", f"{split} is neither a part (0.1) nor a number (500) of the samples"))
+    for key, least in (("batch_size", 1), ("num_workers", 0), ("prefetch_factor", 1)):
+        if isinstance(args.get(key), int) and args[key] < least:
+            found.append((key, f"must be {least} or more"))
+    if isinstance(args.get("num_workers"), int) and args["num_workers"] > MOST_WORKERS:
+        found.append(("num_workers", f"must be {MOST_WORKERS} or less"))
+    return found

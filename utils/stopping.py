@@ -1,0 +1,107 @@
+"""Stopping between two steps: what SIGTERM, SIGUSR1 and Ctrl-C ask of a run."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+from utils import dist
+
+AGAIN = 75  # EX_TEMPFAIL of sysexits.h: stopped and saved, run it again
+INTERRUPTED = 130  # Ctrl-C
+SIGNALS = {"SIGTERM": AGAIN, "SIGUSR1": AGAIN, "SIGINT": INTERRUPTED}
+
+
+class StopAsked(BaseException):
+    """Raised between two steps, where all state is whole. No `except Exception` of a user's code catches it.
+
+    :param name: of the signal
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name, self.exit_code = name, SIGNALS.get(name, AGAIN)
+
+
+class Stopping:
+    """Within this context signals only leave a note; `poll` and `interruptible` are where it is heard.
+
+    Outside the main thread, and where it is not entered, the same calls do nothing.
+    """
+
+    def __init__(self) -> None:
+        self.asked: str | None = None
+        self._may_raise = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "Stopping":
+        if threading.current_thread() is threading.main_thread():
+            for name in SIGNALS:
+                if (number := getattr(signal, name, None)) is not None:  # Windows has no SIGUSR1
+                    self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+    def poll(self) -> None:
+        """Raises StopAsked if a signal has come, on all processes together; every rank must call it."""
+        names = [None, *SIGNALS]
+        asked = names[dist.most(names.index(self.asked))]
+        if asked is not None:
+            raise StopAsked(asked)
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """A context that a signal ends at once, with StopAsked: while waiting for data, which may take long.
+
+        With several processes it does not: they stop together, at the next `poll`.
+        """
+        if dist.world_size() > 1:
+            yield
+            return
+        if self.asked is not None:
+            raise StopAsked(self.asked)
+        self._may_raise = True
+        try:
+            yield
+        finally:
+            self._may_raise = False
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        name = signal.Signals(number).name
+        if self.asked == "SIGINT" == name:  # a second Ctrl-C
+            os.write(2, b"\nleaving at once\n")
+            leave(INTERRUPTED)
+        self.asked = name
+        if name == "SIGINT":
+            os.write(2, b"\nfinishing this step and saving; press Ctrl-C again to leave at once\n")
+        if self._may_raise:
+            raise StopAsked(name)
+
+
+def leave(exit_code: int) -> None:
+    """Ends this process and its loader workers now, without a word."""
+    stop_workers()
+    os._exit(exit_code)
+
+
+def stop_workers() -> None:
+    """Kills the processes that load data: they ignore signals, and may be busy with a sample for long."""
+    if hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would call their end a failure
+    for process in multiprocessing.active_children():
+        process.kill()
+
+
+def ignore_signals() -> None:
+    """For a loader worker: a signal to the whole process group is the main process's to hear."""
+    for name in SIGNALS:
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
