@@ -5,9 +5,9 @@ from typing import Any
 
 import click
 
-from commands import check, explain, schema
+from commands import check, explain, schema, verify_resume
 
-COMMANDS = {"check": check, "explain": explain}
+COMMANDS = {"check": check, "explain": explain, "verify_resume": verify_resume}
 
 
 def options(modules: Callable[[], dict[str, Any]]) -> list[click.Parameter]:

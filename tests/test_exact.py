@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,30 +23,44 @@ DIGITS = json.loads((ROOT / "config.json").read_text()) | {
 }
 
 
-def start(config: Path, run: str, *options: str, launcher: tuple[str, ...] = ()) -> subprocess.Popen:
-    """Starts a run in a process group of its own."""
-    command = [sys.executable, *launcher, "train.py", "-c", str(config), "--run-id", run, *options]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+class Trainings:
+    """Starts, kills and resumes runs; with a launcher in processes of their own, else forked ones."""
 
+    def __init__(self, folder: Path, config: dict[str, Any], start_command: Callable, launcher: tuple = ()) -> None:
+        self.folder, self.name, self.launcher, self.start_command = folder, config["name"], launcher, start_command
+        config["trainer"]["save_dir"] = str(folder)
+        (folder / "config.json").write_text(json.dumps(config))
 
-def finish(process: subprocess.Popen) -> str:
-    output = process.communicate(timeout=180)[0].decode()
-    assert process.returncode == 0, output
-    return output
+    def start(self, *options: object) -> Any:
+        if not self.launcher:
+            return self.start_command("train.py", *options)
+        command = [sys.executable, *self.launcher, "train.py", *map(str, options)]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.Popen(command, cwd=ROOT, start_new_session=True, **pipes)
 
+    def begin(self, run: str, *options: object) -> Any:
+        return self.start("-c", self.folder / "config.json", "--run-id", run, *options)
 
-def kill_after_rows(process: subprocess.Popen, log: Path, rows: int) -> None:
-    """SIGKILL to the whole group as soon as the log has so many rows."""
-    while process.poll() is None and not (log.exists() and log.read_bytes().count(b"\n") >= rows):
-        time.sleep(0.002)
-    assert process.poll() is None, process.communicate()[0].decode()
-    os.killpg(process.pid, signal.SIGKILL)
-    process.communicate()
+    def resume(self, run: str, *options: object) -> Any:
+        return self.start("-r", self.folder / "models" / self.name / run, *options)
 
+    def finish(self, process: Any) -> str:
+        if self.launcher:
+            output = process.communicate(timeout=180)[0]
+        else:
+            done = process.wait(180)
+            output = done.stdout + done.stderr
+        assert process.returncode == 0, output
+        return output
 
-def resume(run: Path, *options: str, launcher: tuple[str, ...] = ()) -> str:
-    command = [sys.executable, *launcher, "train.py", "-r", str(run), *options]
-    return finish(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT))
+    def kill_after_rows(self, process: Any, run: str, rows: int) -> None:
+        """SIGKILL to the whole group as soon as the log has so many rows."""
+        log = self.folder / "log" / self.name / run / "metrics.jsonl"
+        while process.poll() is None and not (log.exists() and log.read_bytes().count(b"\n") >= rows):
+            time.sleep(0.002)
+        assert process.poll() is None, "it ended too early"
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate() if self.launcher else process.wait()
 
 
 def assert_same(first: Any, second: Any, path: str = "checkpoint") -> None:
@@ -74,62 +89,53 @@ def assert_same_runs(saved: Path, name: str, first: str, second: str) -> None:
         assert_same(*states)
 
 
-def break_and_compare(
-    config: dict[str, Any],
-    folder: Path,
-    kill_at: tuple[int, ...],
-    options: tuple[str, ...] = (),
-    launcher: tuple[str, ...] = (),
-) -> None:
+@pytest.fixture
+def break_and_compare(tmp_path: Path, start_command: Callable) -> Callable[..., None]:
     """Trains once unbroken, and once killed at each of these numbers of rows and resumed with these options."""
-    config["trainer"]["save_dir"] = str(folder)
-    file = folder / "config.json"
-    file.write_text(json.dumps(config))
-    finish(start(file, "whole", launcher=launcher))
-    name, rows = config["name"], kill_at[0]
-    log, run = folder / "log" / name / "broken" / "metrics.jsonl", folder / "models" / name / "broken"
-    kill_after_rows(start(file, "broken", *options, launcher=launcher), log, rows)
-    for rows in kill_at[1:]:
-        command = [sys.executable, *launcher, "train.py", "-r", str(run), *options]
-        process = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-        )
-        kill_after_rows(process, log, rows)
-    output = resume(run, *options, launcher=launcher)
-    assert "Resume training from step" in output
-    assert_same_runs(folder, name, "whole", "broken")
+
+    def compare(config: dict[str, Any], kill_at: tuple[int, ...], options: tuple = (), launcher: tuple = ()) -> None:
+        trainings = Trainings(tmp_path, config, start_command, launcher)
+        trainings.finish(trainings.begin("whole"))
+        trainings.kill_after_rows(trainings.begin("broken", *options), "broken", kill_at[0])
+        for rows in kill_at[1:]:
+            trainings.kill_after_rows(trainings.resume("broken", *options), "broken", rows)
+        output = trainings.finish(trainings.resume("broken", *options))
+        assert "Resume training from step" in output
+        assert_same_runs(tmp_path, config["name"], "whole", "broken")
+
+    return compare
 
 
-def test_the_default_job_killed_in_the_middle_of_epoch_three(tmp_path: Path) -> None:
+def test_the_default_job_killed_in_the_middle_of_epoch_three(break_and_compare: Callable) -> None:
     config = json.loads((ROOT / "config.json").read_text())
     config["trainer"] |= {"epochs": 5, "log_step": 1, "tensorboard": False}
-    break_and_compare(config, tmp_path, kill_at=(51,))
+    break_and_compare(config, kill_at=(51,))
 
 
-def test_tensor_loader_augmentation_and_schedule_by_step_killed_twice(tmp_path: Path) -> None:
-    break_and_compare(json.loads(json.dumps(DIGITS)), tmp_path, kill_at=(6, 30))
+def test_tensor_loader_augmentation_and_schedule_by_step_killed_twice(break_and_compare: Callable) -> None:
+    break_and_compare(json.loads(json.dumps(DIGITS)), kill_at=(6, 30))
 
 
-def test_accumulation_bfloat16_moving_average_and_clipping(tmp_path: Path) -> None:
+def test_accumulation_bfloat16_moving_average_and_clipping(break_and_compare: Callable) -> None:
     config = json.loads(json.dumps(DIGITS))
     config["data_loader"]["args"] |= {"batch_size": 24, "drop_last": False}
     config["trainer"] |= {"accumulation": 3, "amp": "bfloat16", "ema_decay": 0.9, "clip_grad_norm": 1.0}
-    break_and_compare(config, tmp_path, kill_at=(25,))
+    break_and_compare(config, kill_at=(25,))
 
 
-def test_epochs_by_steps_warmup_and_a_schedule_by_epoch(tmp_path: Path) -> None:
+def test_epochs_by_steps_warmup_and_a_schedule_by_epoch(break_and_compare: Callable) -> None:
     config = json.loads(json.dumps(DIGITS))
     config["lr_scheduler"] = {"type": "CosineAnnealingLR", "args": {"T_max": "auto"}, "warmup": 2}
     config["trainer"] |= {"epochs": 5, "len_epoch": 13, "max_steps": 60}
-    break_and_compare(config, tmp_path, kill_at=(33,))
+    break_and_compare(config, kill_at=(33,))
 
 
-def test_plateau_schedule_without_validation(tmp_path: Path) -> None:
+def test_plateau_schedule_without_validation(break_and_compare: Callable) -> None:
     config = json.loads(json.dumps(DIGITS))
     config["data_loader"]["args"]["validation_split"] = 0.0
     config["lr_scheduler"] = {"type": "ReduceLROnPlateau", "args": {"patience": 0, "factor": 0.5}, "monitor": "loss"}
     config["trainer"]["monitor"] = "max accuracy"
-    break_and_compare(config, tmp_path, kill_at=(30,))
+    break_and_compare(config, kill_at=(30,))
 
 
 @pytest.fixture
@@ -143,7 +149,7 @@ def image_folder(tmp_path: Path) -> Path:
     return tmp_path / "images"
 
 
-def test_worker_processes_come_and_go_between_kills(tmp_path: Path, image_folder: Path) -> None:
+def test_worker_processes_come_and_go_between_kills(break_and_compare: Callable, image_folder: Path) -> None:
     config = json.loads(json.dumps(DIGITS)) | {
         "name": "Images",
         "arch": {"type": "ResNet", "args": {"num_classes": 3, "widths": [4, 8]}},
@@ -160,36 +166,36 @@ def test_worker_processes_come_and_go_between_kills(tmp_path: Path, image_folder
     }
     config["metrics"] = ["accuracy"]
     config["lr_scheduler"]["args"]["max_lr"] = 0.01
-    break_and_compare(config, tmp_path, kill_at=(6, 14), options=("-s", "data_loader.args.num_workers=2"))
+    break_and_compare(config, kill_at=(6, 14), options=("-s", "data_loader.args.num_workers=2"))
 
 
-def test_two_processes_under_torchrun(tmp_path: Path) -> None:
+def test_two_processes_under_torchrun(break_and_compare: Callable) -> None:
     config = json.loads(json.dumps(DIGITS))
     config["data_loader"]["args"] |= {"batch_size": 97, "drop_last": False}  # the last batch of a pass has 33 samples
-    break_and_compare(config, tmp_path, kill_at=(20,), launcher=TORCHRUN)
+    break_and_compare(config, kill_at=(20,), launcher=TORCHRUN)
 
 
-def test_float16_with_a_gradient_scaler_and_channels_last(tmp_path: Path) -> None:
+def test_float16_with_a_gradient_scaler_and_channels_last(break_and_compare: Callable, tmp_path: Path) -> None:
     config = json.loads(json.dumps(DIGITS))
     config["trainer"] |= {"amp": "float16", "channels_last": True, "save_minutes": 0.0001}
-    break_and_compare(config, tmp_path, kill_at=(30,))
+    break_and_compare(config, kill_at=(30,))
     run = tmp_path / "models" / "Digits" / "whole" / "checkpoint-last.pth"
     assert torch.load(run, weights_only=True)["scaler"]["scale"] > 0
 
 
 @pytest.mark.long
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
-def test_compiled_with_a_short_last_batch(tmp_path: Path) -> None:
+def test_compiled_with_a_short_last_batch(break_and_compare: Callable) -> None:
     config = json.loads(json.dumps(DIGITS))
     config["data_loader"]["args"] |= {"drop_last": False}
     config["trainer"] |= {"compile": True, "ema_decay": 0.9, "save_steps": 1}
-    break_and_compare(config, tmp_path, kill_at=(20,))
+    break_and_compare(config, kill_at=(20,))
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("trial", range(10))
-def test_any_moments(tmp_path: Path, trial: int) -> None:
+def test_any_moments(break_and_compare: Callable, trial: int) -> None:
     moments = sorted(np.random.default_rng(trial).choice(np.arange(1, 60), size=3, replace=False).tolist())
     config = json.loads(json.dumps(DIGITS))
     config["trainer"] |= {"ema_decay": 0.99, "accumulation": 1 + trial % 3, "max_steps": 60, "epochs": 9}
-    break_and_compare(config, tmp_path, kill_at=tuple(moments))
+    break_and_compare(config, kill_at=tuple(moments))

@@ -47,7 +47,8 @@ def test_a_run_writes_what_the_readme_says(train: Callable, digits_config: Confi
         *("checkpoint-epoch1.pth", "checkpoint-epoch2.pth"),
     }
     logs = {path.name.split(".out.")[0] for path in (tmp_path / "log" / "Digits" / "run").iterdir()}
-    assert logs == {"info.log", "metrics.jsonl", "timing.jsonl", "run.json", "events"}
+    assert logs == {"info.log", "metrics.jsonl", "timing.jsonl", "status.json", "run.json", "events"}
+    assert json.loads((tmp_path / "log" / "Digits" / "run" / "status.json").read_text())["state"] == "done"
     assert "epoch 2/2" in (tmp_path / "log" / "Digits" / "run" / "info.log").read_text()
     starts = json.loads((tmp_path / "log" / "Digits" / "run" / "run.json").read_text())
     assert len(starts) == 1
