@@ -46,14 +46,15 @@ class MetricsLog:
         if self._rows is None or self._folder is None:
             return
         path = self._folder / "metrics.jsonl"
-        kept = path.read_bytes()[: position["bytes"]]
-        if len(kept) < position["bytes"] or zlib.crc32(kept) != position["crc32"]:
+        n_bytes, crc32 = position.get("bytes", 0), position.get("crc32", 0)
+        kept = path.read_bytes()[:n_bytes]
+        if len(kept) < n_bytes or zlib.crc32(kept) != crc32:
             raise UserError(
                 f"{path}: rows that the checkpoint of step {step} counts on are missing or changed; "
                 "put the file back, or start a new run from the checkpoint's weights with -r CHECKPOINT -c CONFIG"
             )
-        self._rows.truncate(position["bytes"])
-        self._bytes, self._crc32 = position["bytes"], position["crc32"]
+        self._rows.truncate(n_bytes)
+        self._bytes, self._crc32 = n_bytes, crc32
         timing = self._folder / "timing.jsonl"
         write_whole(timing, b"".join(row + b"\n" for row in timing.read_bytes().splitlines() if _belongs(row, step)))
         if self._times is not None:

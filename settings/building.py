@@ -2,6 +2,7 @@
 
 import contextlib
 import inspect
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -14,12 +15,15 @@ from typing import Any, get_args, get_origin
 from settings.document import Document, KeyPath, value_at
 from settings.kinds import Kind, is_factory, kind_of, kind_of_annotation
 from settings.lookup import find, is_of_project
+from settings.packages import not_given
 from settings.references import is_late
 from settings.signatures import arguments_of, short_path, where_defined
 from settings.types import convert, is_spec
 from utils.errors import ConfigError, UserError
 from utils.safe_loading import plain_data_only
 
+NOT_A_CONFIGS = "is not for a config to say: it tells where files come from and go to"
+PLAIN_KEY = re.compile(r"[\w.-]*")
 ROOT = Path(__file__).parent.parent
 OURS = (Path(__file__), Path(contextlib.__file__), ROOT / "commands" / "check.py")  # no news in an error's whereabouts
 
@@ -97,6 +101,9 @@ class _Builder:
 
     def arguments(self, path: KeyPath, target: Any, values: dict[str, Any]) -> dict[str, Any]:
         annotations = arguments_of(target).annotations
+        for key in not_given(target):
+            if key in values:
+                raise ConfigError(self.document.fault((*path, key), NOT_A_CONFIGS).line)
         return {
             key: self.value((*path, key), value, annotations.get(key, inspect.Parameter.empty))
             for key, value in values.items()
@@ -111,6 +118,10 @@ class _Builder:
             item = item_annotation(annotation)
             value = [self.value((*path, index), part, item) for index, part in enumerate(value)]
         elif isinstance(value, dict):
+            if bad := next((key for key in value if is_spec(value[key]) and not PLAIN_KEY.fullmatch(key)), None):
+                raise ConfigError(
+                    self.document.fault((*path, bad), "an object's name has letters, digits, _ and -").line
+                )
             value = {key: self.value((*path, key), part, inspect.Parameter.empty) for key, part in value.items()}
         with located(self.document, path):
             return convert(value, annotation)
@@ -168,7 +179,10 @@ def located(document: Document, path: KeyPath, doing: str = "", where: str = "")
         own = [frame for frame in frames if "site-packages" not in frame.filename]
         at = f"{short_path((own or frames)[-1].filename)}:{(own or frames)[-1].lineno}" if frames else where
         kind = "" if isinstance(error, (TypeError, ValueError)) else f"{type(error).__name__}: "
-        text = f"{doing}: {kind}{' '.join(str(error).split())}".removeprefix(": ") + (f" ({at})" if at else "")
+        said = str(error).strip()
+        if "Original Traceback" in said:  # of a loader worker
+            kind, said = "", said.splitlines()[-1]
+        text = f"{doing}: {kind}{' '.join(said.split())}".removeprefix(": ") + (f" ({at})" if at else "")
         raise ConfigError(document.fault(path, text).line) from error
 
 

@@ -7,11 +7,12 @@ from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from settings import sections
-from settings.building import is_called_later, item_annotation, takes_object
+from settings.building import NOT_A_CONFIGS, is_called_later, item_annotation, takes_object
 from settings.document import Document, Fault, KeyPath, value_at
 from settings.kinds import Kind, is_factory, kind_of, kind_of_annotation
 from settings.lookup import find
 from settings.names import closest, suggestion
+from settings.packages import not_given
 from settings.references import is_late
 from settings.signatures import arguments_of, where_defined
 from settings.types import faults_of_fields, is_spec, misfit
@@ -144,7 +145,11 @@ class _Checker:
         taken = arguments_of(target, given)
         name, before = target.__name__, len(self.faults)
         for key, value in values.items():
-            if key in taken.annotations:
+            if key in not_given(target):
+                self.fault((*path, key), NOT_A_CONFIGS)
+            elif not_given(target) and "${env:" in self.document.references.get((*path, key), ""):
+                self.fault((*path, key), "takes no environment variable: what stands here may go to a server")
+            elif key in taken.annotations:
                 if value != "auto" and not (key in taken.defaults and _equal(taken.defaults[key], value)):
                     self.value((*path, key), value, taken.annotations[key], target, section)
             elif not taken.open:

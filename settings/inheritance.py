@@ -8,16 +8,19 @@ from settings.document import Document, KeyPath
 from settings.reading import read_config
 from utils.errors import ConfigError
 
+MOST_FILES = 100
 
-def read_extended(path: Path, around: tuple[Path, ...] = ()) -> Document:
+
+def read_extended(path: Path, around: tuple[Path, ...] = (), count: list[int] | None = None) -> Document:
     """The config in a file with all that it extends, as one; ConfigError, at the line of `extends`, if one is missing.
 
     Objects are merged key by key, anything else is replaced. null takes away what would be inherited. An object whose
     "type" changes does not inherit the old "args".
 
     :param around: the files that extend this one, the outermost first
+    :param count: how many files have been read so far
     """
-    document = read_config(path)
+    document, count = read_config(path), [0] if count is None else count
     if "extends" not in document.tree:
         return document
     value = document.tree.pop("extends")
@@ -34,7 +37,10 @@ def read_extended(path: Path, around: tuple[Path, ...] = ()) -> Document:
             raise ConfigError(document.fault(place, f"{name} extends itself: {chain}").line)
         if not os.path.isfile(parent):
             raise ConfigError(document.fault(place, f"{parent}: no such file").line)
-        merged = _merged(merged, read_extended(parent, (*around, path)))
+        count[0] += 1
+        if count[0] > MOST_FILES:
+            raise ConfigError(document.fault(place, f"more than {MOST_FILES} files to read").line)
+        merged = _merged(merged, read_extended(parent, (*around, path), count))
     for known in [known for known in document.places if known[:1] == ("extends",)]:
         del document.places[known]
     result = _merged(merged, document)

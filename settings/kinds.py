@@ -1,6 +1,7 @@
 """What kind of object a place in a config takes, and whether a class or function gives one."""
 
 import inspect
+import sys
 import types
 from dataclasses import dataclass
 from functools import cache
@@ -71,7 +72,8 @@ def takes(kind: Kind, found: Any, own: bool) -> bool:
     :param own: the project itself defines it
     """
     if inspect.isclass(found):
-        return issubclass(found, kind.bases) or (own and kind.own) or _is_transform(found, kind)
+        fits = issubclass(found, kind.bases) or (own and kind.own) or _is_transform(found, kind)
+        return fits and not _writes_code(found)
     return callable(found) and (is_factory(found, kind) or (kind.called and (own or is_functional_loss(found))))
 
 
@@ -83,13 +85,19 @@ def is_factory(function: Any, kind: Kind) -> bool:
         returned = get_type_hints(function).get("return")
     except Exception:  # annotations that only a type checker can resolve
         return False
-    return isinstance(returned, type) and issubclass(returned, kind.bases)
+    return isinstance(returned, type) and issubclass(returned, kind.bases) and not _writes_code(returned)
 
 
 def is_functional_loss(function: Any) -> bool:
     """Whether a function is a loss of torch.nn.functional."""
     is_functional = inspect.isfunction(function) and function.__module__ == FUNCTIONAL
     return is_functional and "target" in inspect.signature(function).parameters
+
+
+def _writes_code(found: type) -> bool:
+    """torch.fx makes Python source of what it is given, and runs it."""
+    graphs = sys.modules.get("torch.fx")
+    return graphs is not None and issubclass(found, graphs.GraphModule)
 
 
 def _is_transform(found: type, kind: Kind) -> bool:

@@ -9,7 +9,10 @@ from typing import Any
 
 from settings.kinds import Kind, is_functional_loss, takes
 from settings.names import suggestion
-from settings.packages import functions, is_closed, packages, walk
+from settings.packages import functions, home, is_closed, packages, walk
+from settings.types import shown
+
+LONGEST = 200  # letters of a name
 
 
 def find(name: Any, modules: Sequence[Any], kind: Kind | None = None) -> Any:
@@ -21,8 +24,8 @@ def find(name: Any, modules: Sequence[Any], kind: Kind | None = None) -> Any:
     :param kind: what the place takes; None: any public class of the modules, and their own functions, which is
         for names that the project's code, not a config, has the say of
     """
-    if not isinstance(name, str) or not all(part.isidentifier() for part in name.split(".")):
-        raise LookupError(f"{name!r} is no name of a class or function")
+    if not isinstance(name, str) or len(name) > LONGEST or not all(part.isidentifier() for part in name.split(".")):
+        raise LookupError(f"{shown(name)} is no name of a class or function")
     if "." in name:
         return _find_dotted(name, modules, kind)
     refused = []
@@ -55,7 +58,7 @@ def names_in(module: Any, kind: Kind | None = None) -> list[str]:
 
 def is_of_project(found: Any) -> bool:
     """Whether the project itself defines a class or function, not a package that configs may name."""
-    return str(getattr(found, "__module__", "") or "").split(".")[0] not in packages()
+    return home(found).split(".")[0] not in packages()
 
 
 def _find_dotted(name: str, modules: Sequence[Any], kind: Kind | None) -> Any:
@@ -102,8 +105,7 @@ def _may_stand(found: Any, module: Any, kind: Kind | None) -> bool:
     own = _is_own(found, module)
     if kind is None:
         return inspect.isclass(found) or (callable(found) and own)
-    home = str(getattr(found, "__module__", "") or "")
-    if not (inspect.isclass(found) or own) or is_closed(home):  # a function that is only imported: anything at all
+    if not (inspect.isclass(found) or own) or is_closed(home(found)):  # a function that is imported: anything at all
         return False
     return takes(kind, found, own and is_of_project(found))
 
@@ -118,7 +120,7 @@ def _refusal(name: str, found: Any, kind: Kind) -> str:
 def _is_own(found: Any, module: Any) -> bool:
     """Whether something was made in the module's own package, not imported into it from elsewhere."""
     package = module.__name__ if isinstance(module, ModuleType) else module.__module__
-    return str(getattr(found, "__module__", "") or "").split(".")[0] == package.split(".")[0]
+    return home(found).split(".")[0] == package.split(".")[0]
 
 
 def _name(module: Any) -> str:

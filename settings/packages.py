@@ -15,15 +15,19 @@ from typing import Any
 from settings.names import suggestion
 
 PACKAGES = ("torch", "torchvision", "timm", "torchmetrics")
-FUNCTIONS = ("torch.tensor",)  # that say not what they return
+FUNCTIONS = ("torch.tensor", "timm.create_model")  # by their exact names, wherever they are defined
 EXTRAS = {"timm": "models", "torchmetrics": "metrics"}  # of pyproject.toml
-CLOSED = (  # what loads or runs code, or reads pickles
-    *("torch.classes", "torch.compiler", "torch.cpp", "torch.distributed", "torch.export", "torch.fx", "torch.hub"),
-    *("torch.jit", "torch.library", "torch.multiprocessing", "torch.onnx", "torch.ops", "torch.package"),
-    *("torch.serialization", "torch.testing", "torch.utils", "torch.utils.data.datapipes"),
-    *("torchvision.datasets.lsun", "torchvision.io", "timm.utils"),
+OPEN = (  # the parts of these packages in which classes and functions may be named, ...
+    *("torch.nn", "torch.optim", "torch.utils.data"),
+    *("torchvision.datasets", "torchvision.models", "torchvision.ops", "torchvision.transforms"),
+    *("timm.layers", "timm.loss", "timm.optim", "torchmetrics"),
 )
-OPEN = ("torch.utils.data",)  # within a closed part
+CLOSED = (  # ... but for what writes or runs code, unpickles, or asks a server for more
+    *("torch.utils.data.datapipes", "torchvision.datasets.lsun", "torchvision.datasets.utils"),
+    *("torchvision.models.feature_extraction", "torchmetrics.multimodal", "torchmetrics.text.bert"),
+    *("torchmetrics.text.infolm", "torchmetrics.audio.dnsmos", "torchmetrics.audio.nisqa"),
+)
+NOT_GIVEN = {"timm.models._factory.create_model": ("cache_dir", "pretrained_cfg", "pretrained_cfg_overlay")}
 PROJECT = Path(__file__).parent.parent / "pyproject.toml"
 
 
@@ -41,26 +45,42 @@ def walk(name: str) -> Any:
         if not isinstance(found, ModuleType) or found.__name__.split(".")[0] != parts[0]:
             raise LookupError(f"{name!r}: {before} is no module of {parts[0]}")
         places = (f"{before}.{part}", f"{found.__name__}.{part}")
-        if part.startswith("_") or any(is_closed(place) and not _leads_on(place, name) for place in places):
+        if part.startswith("_") or not all(_is_open(place) or _leads_on(place, name) for place in places):
             raise LookupError(f"{name!r}: {before}.{part} is closed to configs")
         found = _attribute(found, part)
     if isinstance(found, ModuleType):
         raise LookupError(f"{name!r} is a module; name a class in it")
-    home = str(getattr(found, "__module__", None) or "")
-    if name not in functions() and (home.split(".")[0] != parts[0] or is_closed(home)):
-        raise LookupError(f"{name!r} is defined in {home or 'no module'}, which is closed to configs")
+    if name not in functions() and (is_closed(home(found)) or home(found).split(".")[0] != parts[0]):
+        raise LookupError(f"{name!r} is defined in {home(found) or 'no module'}, which is closed to configs")
     return found
 
 
-def _leads_on(module: str, name: str) -> bool:
-    """Whether a closed module is only passed on the way to an open one."""
-    return any(name.startswith(f"{opened}.") and opened.startswith(f"{module}.") for opened in OPEN)
+def home(found: Any) -> str:
+    """The module that a class or function was defined in."""
+    return str(getattr(found, "__module__", None) or "")
 
 
 def is_closed(module: str) -> bool:
-    """Whether nothing in a module, by its dotted name, may be named in a config."""
-    around = [part for part in (*CLOSED, *OPEN) if module == part or module.startswith(f"{part}.")]
-    return bool(around) and max(around, key=len) in CLOSED
+    """Whether nothing that is defined in a module of ours may be named in a config."""
+    return module.split(".")[0] in PACKAGES and not _is_open(module)
+
+
+def not_given(target: Any) -> tuple[str, ...]:
+    """The arguments of a class or function that a config may not give: where files go to and come from."""
+    return NOT_GIVEN.get(f"{home(target)}.{getattr(target, '__name__', '')}", ())
+
+
+def _is_open(place: str) -> bool:
+    """Whether a dotted place lies in an open part: the longest known part around it decides."""
+    if place.split(".")[0] not in PACKAGES or place in functions():
+        return True
+    around = [part for part in (*OPEN, *CLOSED) if place == part or place.startswith(f"{part}.")]
+    return bool(around) and max(around, key=len) in OPEN
+
+
+def _leads_on(place: str, name: str) -> bool:
+    """Whether a closed place is only passed on the way to an open one."""
+    return any(name.startswith(f"{opened}.") and opened.startswith(f"{place}.") for opened in OPEN)
 
 
 @cache
@@ -96,7 +116,10 @@ def _attribute(module: ModuleType, part: str) -> Any:
     if hasattr(module, part):
         return getattr(module, part)
     path = f"{module.__name__}.{part}"
-    if hasattr(module, "__path__") and importlib.util.find_spec(path) is not None:
-        return importlib.import_module(path)
+    try:
+        if hasattr(module, "__path__") and importlib.util.find_spec(path) is not None:
+            return importlib.import_module(path)
+    except Exception as error:  # of a package that this one would need
+        raise LookupError(f"{path} cannot be imported: {error}") from None
     known = [known for known in dir(module) if not known.startswith("_")]
     raise LookupError(f"no {part!r} in {module.__name__}; {suggestion(part, known)}")

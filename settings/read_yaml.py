@@ -9,7 +9,7 @@ import yaml
 from settings.document import Document, KeyPath
 from utils.errors import ConfigError
 
-DEEPEST = 100
+DEEPEST, MOST = 100, 100_000
 PLAIN = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq"))
 
 
@@ -35,7 +35,7 @@ def read_yaml(text: str, name: str) -> Document:
         raise ConfigError(f"{_place(name, mark)}: {problem or error.context}") from None
     except RecursionError:
         raise ConfigError(f"{name}:1:1: nested deeper than {DEEPEST} levels") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, OverflowError, ValueError) as error:
         raise ConfigError(f"{name}:1:1: {str(error).splitlines()[0]}") from None
     places: dict[KeyPath, str] = {}
     if node is None:
@@ -50,6 +50,7 @@ class _Reader:
     def __init__(self, loader: _Loader, name: str, places: dict[KeyPath, str]) -> None:
         self.loader, self.name, self.places = loader, name, places
         self.around: set[int] = set()
+        self.count = 0
 
     def value(self, node: yaml.Node, path: KeyPath) -> Any:
         self.places.setdefault(path, _place(self.name, node.start_mark))
@@ -57,6 +58,9 @@ class _Reader:
             self.fail(node, "an alias to something that it stands in")
         if len(path) > DEEPEST:
             self.fail(node, f"nested deeper than {DEEPEST} levels")
+        self.count += 1
+        if self.count > MOST:  # aliases of aliases
+            self.fail(node, f"more than {MOST:,} values")
         if not isinstance(node, yaml.ScalarNode) and node.tag not in PLAIN:
             self.fail(node, f"the tag {node.tag.removeprefix('tag:yaml.org,2002:')!r} is not for configs")
         self.around.add(id(node))
@@ -85,7 +89,7 @@ class _Reader:
     def scalar(self, node: yaml.Node) -> Any:
         try:
             value = self.loader.construct_object(node)
-        except (yaml.YAMLError, ValueError):
+        except Exception:  # PyYAML raises half a dozen types for what does not fit its tag
             self.fail(node, f"{node.value!r} cannot be read as {node.tag.rsplit(':', 1)[-1]}")
         if not isinstance(value, (bool, int, float, str, type(None))):
             self.fail(node, f"{node.value!r} is a {type(value).__name__}; put it in quotes")

@@ -29,7 +29,7 @@ def misfit(value: Any, annotation: Any) -> str | None:
     """What the value should have been, if it does not fit; None if it fits or if JSON cannot tell."""
     if fits(value, annotation):
         return None
-    return f"{_shown(value)} is not {describe(annotation)}"
+    return f"{shown(value)} is not {describe(annotation)}"
 
 
 def fits(value: Any, annotation: Any) -> bool:
@@ -107,10 +107,10 @@ def describe(annotation: Any) -> str:
     """An annotation in the words of a config."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
-        shown = [part for part in parts if not _is_tensor(part)] or parts
-        return " or ".join(dict.fromkeys(describe(part) for part in shown))
+        told = [part for part in parts if not _is_tensor(part)] or parts
+        return " or ".join(dict.fromkeys(describe(part) for part in told))
     if origin is Literal:
-        return " or ".join(map(_shown, parts))
+        return " or ".join(map(shown, parts))
     if annotation is None or annotation is types.NoneType:
         return "null"
     if annotation is Path:
@@ -173,7 +173,8 @@ def _shape(value: Any) -> tuple[int, ...] | None:
     return None if shapes or inner is None else (len(value), *inner)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A value in the words of a config, cut to fit a line."""
     import json
 
     text = json.dumps(value, ensure_ascii=False)

@@ -19,6 +19,8 @@ OBJECTS = (
     "holds Python objects, which may run code and are not loaded; checkpoints of the old template do (they pickle "
     "their ConfigParser): train anew, or save its weights as plain tensors"
 )
+SECTIONS = {"epoch": int, "step": int, "log": dict, "fingerprint": dict, "extra": dict}
+MOST_VALUES, DEEPEST = 200_000, 250  # of a config
 PLAIN = (bool, int, float, str, bytes, complex, type(None), torch.dtype, torch.device, torch.Size)
 
 
@@ -84,8 +86,13 @@ def read(path: Path | str) -> dict[str, Any]:
         raise ConfigError(f"{path}: {_unreadable(error)}") from None
     if not isinstance(state, dict) or "state_dict" not in state or not isinstance(state.get("config"), dict):
         raise ConfigError(f"{path}: a PyTorch file, but not a checkpoint of a training run")
-    if state.get("format", 0) != FORMAT:
+    if type(state.get("format", 0)) is not int or state.get("format", 0) != FORMAT:
         raise ConfigError(f"{path}: checkpoint format {state.get('format')!r}; this version reads format {FORMAT}")
+    for key, kind in SECTIONS.items():
+        if type(state.setdefault(key, kind())) is not kind:
+            raise ConfigError(f"{path}: no checkpoint of ours: its {key!r} is a {type(state[key]).__name__}")
+    if not _is_config(state["config"], [0]):
+        raise ConfigError(f"{path}: its config is no plain data")
     return state
 
 
@@ -119,6 +126,18 @@ def load_fitting_weights(model: torch.nn.Module, state: dict[str, Any]) -> str:
     model.load_state_dict(fitting, strict=False)
     new = sorted(wanted.keys() - fitting.keys())
     return f"{len(fitting)} of {len(wanted)} tensors" + (f"; new: {', '.join(new)}" if new else "")
+
+
+def _is_config(value: Any, count: list[int], depth: int = 0) -> bool:
+    """Whether a value is made of what JSON has, and not without end."""
+    count[0] += 1
+    if count[0] > MOST_VALUES or depth > DEEPEST:
+        return False
+    if type(value) is dict:
+        return all(type(key) is str and _is_config(item, count, depth + 1) for key, item in value.items())
+    if type(value) is list:
+        return all(_is_config(item, count, depth + 1) for item in value)
+    return value is None or type(value) in (bool, int, float, str)
 
 
 def _damage(path: Path) -> str | None:
