@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +16,13 @@ from settings.lookup import find
 from settings.opening import open_config
 from settings.overrides import set_value
 from settings.resuming import Change
-from settings.run_folders import folders_beside, folders_of, make_new
-from utils import dist
-from utils.errors import ConfigError, UserError, report_user_errors
-from utils.platform_files import hold_lock
+from settings.run_folders import RunFolders
+from utils.errors import ConfigError, report_user_errors
 
 __all__ = ["ConfigParser", "CustomArgs"]
 
 
-class ConfigParser:
+class ConfigParser(RunFolders):
     """Reads a config, builds what it names, and knows the folders of its run.
 
         config = ConfigParser.from_args(parser, options)
@@ -60,11 +57,8 @@ class ConfigParser:
         self.changes: list[Change] = []  # what differs from the config stored in `resume`
         self.device: str | None = None  # what -d said
         self.args: dict[str, Any] = {}  # the whole command line
-        self.run_id = run_id if run_id is not None else datetime.now().strftime("%m%d_%H%M%S")
-        self._save_dir, self._log_dir = Path(), Path()
         self._read: set[str] = set()
-        self._started = False
-        self._chosen = False  # a folder was set by hand
+        super().__init__(run_id)
         self._set_folders()
 
     @classmethod
@@ -178,46 +172,12 @@ class ConfigParser:
 
     def start_run(self) -> None:
         """Makes the run's folders and opens its info.log; a second call does nothing."""
-        if self._started:
-            return
-        self._started = True
-        if dist.is_main():
-            if self.in_place or self._chosen or self.run_id == "":
-                self._save_dir.mkdir(parents=True, exist_ok=True)
-                self._log_dir.mkdir(parents=True, exist_ok=True)
-            else:
-                self._save_dir, self._log_dir, self.run_id = make_new(self._root, self._name, self.run_id)
-            if not hold_lock(self._save_dir / ".lock"):
-                raise UserError(f"{self._save_dir}: another process is training this run")
+        if self.make_folders(self.in_place):
             setup_logging(self._log_dir)
-        self._save_dir, self._log_dir, self.run_id = dist.from_main((self._save_dir, self._log_dir, self.run_id))
-
-    @property
-    def save_dir(self) -> Path:
-        """Where checkpoints go; asking for it starts the run."""
-        self.start_run()
-        return self._save_dir
-
-    @save_dir.setter
-    def save_dir(self, path: str | Path) -> None:
-        self._save_dir, self._chosen = Path(path), True
-
-    @property
-    def log_dir(self) -> Path:
-        """Where logs go; asking for it starts the run."""
-        self.start_run()
-        return self._log_dir
-
-    @log_dir.setter
-    def log_dir(self, path: str | Path) -> None:
-        self._log_dir, self._chosen = Path(path), True
+        self.share_folders()
 
     def _set_folders(self) -> None:
         trainer = self.config.get("trainer")
         save_dir = trainer.get("save_dir") if isinstance(trainer, dict) else None
-        self._root = Path(save_dir if isinstance(save_dir, str) else TrainerOptions.save_dir)
-        self._name = str(self.config.get("name", "run"))
-        self._save_dir, self._log_dir = folders_of(self._root, self._name, self.run_id)
-        if self.in_place and self.resume is not None:
-            self._save_dir, self._log_dir = folders_beside(self.resume)
-            self.run_id = self._save_dir.name
+        root = Path(save_dir if isinstance(save_dir, str) else TrainerOptions.save_dir)
+        self.set_folders(root, str(self.config.get("name", "run")), self.resume if self.in_place else None)

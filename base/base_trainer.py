@@ -21,6 +21,7 @@ from utils.checkpoint_folder import LAST, CheckpointFolder
 from utils.determinism import fix_algorithms, fix_threads
 from utils.device import prepare_device
 from utils.errors import ConfigError, UserError
+from utils.failures import SaveError, told
 from utils.fingerprint import differences, fingerprint
 from utils.monitor import Monitor
 from utils.seed import seed_generators
@@ -71,7 +72,7 @@ class BaseTrainer(ABC):
         self._log = MetricsLog(None)
         self._checkpoints: CheckpointFolder | None = None
         self._epoch = 0  # how many are done
-        self._saved_at = monotonic()
+        self._saved_at: float | None = None
         self.stopping = Stopping()
 
     @cached_property
@@ -103,8 +104,11 @@ class BaseTrainer(ABC):
             except StopAsked as stop:
                 raise self._stopped(stop) from None
             except BaseException as error:
-                self._write_status("failed", f"{type(error).__name__}: {error}")
-                raise
+                line = told(error)
+                self._write_status("failed", line or f"{type(error).__name__}: {error}")
+                if line is None:
+                    raise
+                raise UserError(f"{line}; go on with: python train.py -r {self.config.save_dir}") from error
             finally:
                 self._log.close()
                 self.writer.close()
@@ -155,13 +159,11 @@ class BaseTrainer(ABC):
         self._log.write({"kind": kind, "step": self.step, "epoch": epoch, "lr": lr, **values}, timing)
         self.writer.add_row(kind, {"lr": lr, **values, **timing}, self.step)
 
-    def _refuse_not_finite(self, loss: Any) -> None:
+    def _refuse_not_finite(self, loss: Any, what: str = "the loss") -> None:
         if isinstance(loss, float) and not isfinite(loss):
+            advice = "Try a lower learning rate, trainer.clip_grad_norm, or cleaner data"
             good = self.config.save_dir / LAST
-            raise UserError(
-                f"the loss is {loss} at step {self.step}; the last good checkpoint is {good}. "
-                "Try a lower learning rate, trainer.clip_grad_norm, or cleaner data"
-            )
+            raise UserError(f"{what} is {loss} at step {self.step}; the last good checkpoint is {good}. {advice}")
 
     def _monitor_is_missing(self, values: dict[str, Any]) -> None:
         place, key = self.config.where("trainer", "monitor"), self.monitor.key
@@ -218,14 +220,21 @@ class BaseTrainer(ABC):
         options = self._options
         by_steps = options.save_steps is not None and self.step % options.save_steps == 0
         ask = options.save_minutes is not None and self.step % 10 == 0  # all ranks must agree, which costs a message
-        if by_steps or (ask and dist.from_main(monotonic() - self._saved_at) >= 60 * (options.save_minutes or 0)):
+        if by_steps or (
+            ask and dist.from_main(monotonic() - (self._saved_at or 0)) >= 60 * (options.save_minutes or 0)
+        ):
             self._save()
 
     def _save(self, epoch: int | None = None, best: bool = False) -> None:
         state = self._state()  # on every rank: parts of it are collected from all
         if dist.is_main() and self._checkpoints is not None:
-            self._checkpoints.save(state, epoch, best)
-            self._write_status("running")
+            try:
+                self._checkpoints.save(state, epoch, best)
+                self._write_status("running")
+            except SaveError as error:
+                if self.stopping.asked or self._is_finished() or self._saved_at is None:
+                    raise
+                self.logger.error("%s; training goes on, and the next save tries again", error)
         self._saved_at = monotonic()
 
     def _state(self) -> dict[str, Any]:
@@ -254,7 +263,9 @@ class BaseTrainer(ABC):
             return
         for name, part in self._stateful().items():
             stored = state.get(name, state["extra"].get(name))
-            if part is not None and stored is not None:
+            if name == "optimizer" and any(change.path == (name, "type") for change in self.config.changes):
+                self.logger.warning("%s: another type than in %s; it starts anew", name, resume_path)
+            elif part is not None and stored is not None:
                 checkpoint.load_state(part, stored, name, resume_path)
             elif part is not None and part.state_dict():
                 self.logger.warning("%s holds no %r; it starts anew", resume_path, name)

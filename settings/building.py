@@ -4,6 +4,7 @@ import contextlib
 import inspect
 import re
 import sys
+import sysconfig
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ from utils.safe_loading import plain_data_only
 
 NOT_A_CONFIGS = "is not for a config to say: it tells where files come from and go to"
 PLAIN_KEY = re.compile(r"[\w.-]*")
+ELSEWHERE = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), "<")
 ROOT = Path(__file__).parent.parent
 OURS = (Path(__file__), Path(contextlib.__file__), ROOT / "commands" / "check.py")  # no news in an error's whereabouts
 
@@ -176,8 +178,8 @@ def located(document: Document, path: KeyPath, doing: str = "", where: str = "")
         if sys.flags.dev_mode:
             raise
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) not in OURS]
-        own = [frame for frame in frames if "site-packages" not in frame.filename]
-        at = f"{short_path((own or frames)[-1].filename)}:{(own or frames)[-1].lineno}" if frames else where
+        own = [frame for frame in frames if not frame.filename.startswith(ELSEWHERE)]
+        at = f"{short_path(own[-1].filename)}:{own[-1].lineno}" if own else where
         kind = "" if isinstance(error, (TypeError, ValueError)) else f"{type(error).__name__}: "
         said = str(error).strip()
         if "Original Traceback" in said:  # of a loader worker

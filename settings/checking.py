@@ -64,7 +64,7 @@ class _Checker:
             self.fault(("n_gpu",), "must be 0 (the CPU) or more")
         for key in sections.REQUIRED:
             if key not in self.tree and not any(
-                closest(other, [key]) for other in self.tree if other not in sections.ROOT
+                closest(other, [key, "extends"]) for other in self.tree if other not in sections.ROOT
             ):
                 self.fault((), f"the section {key!r} is missing")
         name = self.tree.get("name")
@@ -77,7 +77,8 @@ class _Checker:
 
     def unknown(self, path: KeyPath, known: Any) -> None:
         """A key near a known name is a slip; any other is the project's own and kept."""
-        if match := closest(str(path[-1]), known):
+        folded = [name for name in known if name.lower() == str(path[-1]).lower()]
+        if match := folded[0] if folded else closest(str(path[-1]), known):
             self.fault(path, f"unknown; did you mean {match!r}?")
 
     # -- what is looked up and built --------------------------------------------------------------------------------
@@ -129,6 +130,11 @@ class _Checker:
         kind = kind_of(section)
         if is_late(node["type"]) or (found := self.find(path_of_name, node["type"], section, kind)) is None:
             return
+        beside = node.keys() - {"type", "args", *sections.KEYS.get(section, ())}
+        for key in beside & arguments_of(found).annotations.keys():
+            self.fault((*path, key), f'belongs in "args" ({where_defined(found)})')
+        if section == "metrics" and (problem := _no_metric(found)):
+            self.fault(path_of_name, f"{problem} ({where_defined(found)})")
         given = sections.GIVEN.get(section, 0)
         if given == 2 and (inspect.isclass(found) or is_factory(found, kind)):
             given = 0  # output and target go to the object, not to its constructor
@@ -141,7 +147,10 @@ class _Checker:
             self.fault(path, str(error))
             return None
 
-    def arguments(self, path: KeyPath, target: Any, values: dict[str, Any], given: int, section: str) -> None:
+    def arguments(
+        self, path: KeyPath, target: Any, values: dict[str, Any], given: int, section: str, later: bool = False
+    ) -> None:
+        """What a config gives to a target behind `given` leading arguments, and others if it is called only later."""
         taken = arguments_of(target, given)
         name, before = target.__name__, len(self.faults)
         for key, value in values.items():
@@ -157,7 +166,7 @@ class _Checker:
                 self.fault((*path, key), text)
             else:
                 self.value((*path, key), value, inspect.Parameter.empty, target, section)
-        for key in taken.required:
+        for key in () if later else taken.required:
             if key not in values and not any(
                 closest(other, [key]) for other in values if other not in taken.annotations
             ):
@@ -204,8 +213,8 @@ class _Checker:
             return None
         is_schedule = inspect.isclass(found) and section == "lr_scheduler"
         later = not inspect.isclass(found) and not is_factory(found, kind) and is_called_later(found)
-        given = 1 if is_schedule and issubclass(found, kind_of(section).bases) else 2 if later else 0
-        return self.arguments((*path, "args"), found, spec.get("args", {}), given, section)
+        given = 1 if is_schedule and issubclass(found, kind_of(section).bases) else 0
+        return self.arguments((*path, "args"), found, spec.get("args", {}), given, section, later)
 
     # -- the trainer ------------------------------------------------------------------------------------------------
 
@@ -279,6 +288,18 @@ def _no_folder(name: str) -> str | None:
     if len(name.encode("utf-8", "replace")) > 150:
         return "too long for the name of a folder (150 bytes)"
     return None
+
+
+def _no_metric(found: Any) -> str | None:
+    """Why a class can be no metric."""
+    if not inspect.isclass(found) or hasattr(found, "forward"):
+        return None
+    missing = [name for name in ("update", "compute", "reset") if not callable(getattr(found, name, None))]
+    if not missing or (len(missing) == 3 and "__call__" in vars(found)):
+        return None
+    return (
+        f"{found.__name__} has no {' and no '.join(missing)}; a metric has update(output, target), compute(), reset()"
+    )
 
 
 def _fields_of(annotation: Any) -> Any:

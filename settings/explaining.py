@@ -86,7 +86,9 @@ def source_of(document: Document, path: KeyPath) -> str:
     """Where the value at a path came from."""
     reference = f"  {document.references[path]}" if path in document.references else ""
     if path in document.places or not document.places:
-        return document.place(path) + reference
+        inside = [place for known, place in document.places.items() if known[: len(path)] == path and known != path]
+        options = dict.fromkeys(place for place in inside if place.startswith("-"))  # that changed a part of it
+        return ", ".join((document.place(path) + reference, *options))
     around = document.place(path)
     return around if around.startswith("-") else "computed"  # an option that set a whole object
 

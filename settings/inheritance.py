@@ -15,7 +15,7 @@ def read_extended(path: Path, around: tuple[Path, ...] = (), count: list[int] | 
     """The config in a file with all that it extends, as one; ConfigError, at the line of `extends`, if one is missing.
 
     Objects are merged key by key, anything else is replaced. null takes away what would be inherited. An object whose
-    "type" changes does not inherit the old "args".
+    "type" changes inherits nothing: neither the old "args" nor an "interval".
 
     :param around: the files that extend this one, the outermost first
     :param count: how many files have been read so far
@@ -60,7 +60,7 @@ def _merge(base: dict[str, Any], own: dict[str, Any], path: KeyPath) -> tuple[di
     tree: dict[str, Any] = {}
     kept: set[KeyPath] = set()
     for key in [*base, *(key for key in own if key not in base)]:
-        inherited = key in base and not (replaced and key == "args")
+        inherited = key in base and not replaced
         if key not in own:
             if inherited:
                 tree[key] = base[key]

@@ -2,14 +2,20 @@
 
 import importlib
 import inspect
+import re
+import sys
+import traceback
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from settings.kinds import Kind, is_functional_loss, takes
+from settings.kinds import Kind, takes
 from settings.names import suggestion
 from settings.packages import functions, home, is_closed, packages, walk
+from settings.signatures import short_path
 from settings.types import shown
 
 LONGEST = 200  # letters of a name
@@ -38,6 +44,8 @@ def find(name: Any, modules: Sequence[Any], kind: Kind | None = None) -> Any:
     if refused and kind is not None:
         raise LookupError(_refusal(*refused[0], kind))
     where = " or ".join(_name(module) for module in modules)
+    if there := _elsewhere(name, modules):
+        raise LookupError(f"no {name!r} in {where}; did you mean {' or '.join(map(repr, there))}?")
     known = [item for module in modules for item in names_in(module, kind)]
     raise LookupError(f"no {name!r} in {where}; {suggestion(name, known)}")
 
@@ -49,11 +57,29 @@ def names_in(module: Any, kind: Kind | None = None) -> list[str]:
     return [
         name
         for name, item in found.items()
-        if _is_own(item, module)
+        if (_is_own(item, module) or (inspect.isclass(item) and is_of_project(item)))
         and _may_stand(item, module, kind)
         and not inspect.isabstract(item)
         and item not in bases
     ]
+
+
+def names_beside(modules: Sequence[Any], kind: Kind) -> list[str]:
+    """The names, as "my_file.Net", of what derives from the kind in the other files of the modules' folders."""
+    found = []
+    for folder in dict.fromkeys(_folder(module) for module in modules if _folder(module)):
+        for stem in sorted(_files([module for module in modules if _folder(module) == folder])):
+            name = f"{folder}.{stem}"
+            if name in {_name(module) for module in modules}:
+                continue
+            try:
+                module = _import(name)
+            except LookupError:
+                continue
+            items = {item: getattr(module, item) for item in names_in(module, kind)}
+            own = [item for item, value in items.items() if home(value) == name and inspect.isclass(value)]
+            found += [f"{stem}.{item}" for item in own if issubclass(items[item], kind.bases)]
+    return found
 
 
 def is_of_project(found: Any) -> bool:
@@ -65,6 +91,10 @@ def _find_dotted(name: str, modules: Sequence[Any], kind: Kind | None) -> Any:
     found = _in_folder(name, modules, kind)
     own = found is not None
     if not own:
+        first, files = name.split(".")[0], _files(modules)
+        near = get_close_matches(first, files, n=1, cutoff=0.75)
+        if near and first not in {*files, *packages(), *sys.stdlib_module_names}:
+            raise LookupError(f"no file {first}.py beside {_name(modules[0])}; did you mean {near[0]!r}?")
         found = walk(name)
     if kind is not None and name not in functions() and not takes(kind, found, own):
         raise LookupError(_refusal(name, found, kind))
@@ -75,16 +105,46 @@ def _in_folder(name: str, modules: Sequence[Any], kind: Kind | None) -> Any:
     """What "my_file.Net" stands for in a file of the modules' folder; None if there is no such file."""
     *path, last = name.split(".")
     for folder in dict.fromkeys(_folder(module) for module in modules):
-        parts = path[1:] if path[0] == folder else path
-        file = ".".join((folder, *parts)) if folder else ""
-        if not folder or any(part.startswith("_") for part in (*parts, last)) or not _exists(file):
+        if not folder or any(part.startswith("_") for part in (*path, last)):
             continue
-        module = importlib.import_module(file)
+        files = [".".join((folder, *path)), *([".".join(path)] if path[0] == folder and len(path) > 1 else [])]
+        file = next(filter(_exists, files), None)
+        if file is None:
+            continue
+        module = _import(file)
         found = getattr(module, last, None)
         if found is None or not _is_own(found, module):
             raise LookupError(f"no {last!r} in {file}; {suggestion(last, names_in(module, kind))}")
         return found
     return None
+
+
+def _import(file: str) -> Any:
+    try:
+        return importlib.import_module(file)
+    except Exception as error:
+        if sys.flags.dev_mode:
+            raise
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        at = (error.filename, error.lineno) if isinstance(error, SyntaxError) else (frame.filename, frame.lineno)
+        raise LookupError(f"{short_path(str(at[0]))}:{at[1]}: {type(error).__name__}: {error}") from None
+
+
+def _files(modules: Sequence[Any]) -> dict[str, Path]:
+    """The project's own files beside the modules, by the names that a config gives them."""
+    folders = [Path(found) for module in modules if _folder(module) for found in _paths_of(_folder(module))]
+    return {file.stem: file for folder in folders for file in folder.glob("*.py") if not file.stem.startswith("_")}
+
+
+def _paths_of(folder: str) -> list[str]:
+    return list(getattr(sys.modules.get(folder) or importlib.import_module(folder), "__path__", ()))
+
+
+def _elsewhere(name: str, modules: Sequence[Any]) -> list[str]:
+    """Where else a class or function of that name stands in the project's own files."""
+    definition = re.compile(rf"^(class|def) {re.escape(name)}\b", re.MULTILINE)
+    files = _files(modules).items()
+    return [f"{stem}.{name}" for stem, file in files if definition.search(file.read_text("utf-8", errors="replace"))]
 
 
 def _folder(module: Any) -> str:
@@ -111,7 +171,7 @@ def _may_stand(found: Any, module: Any, kind: Kind | None) -> bool:
 
 
 def _refusal(name: str, found: Any, kind: Kind) -> str:
-    if inspect.isroutine(found) and not is_functional_loss(found):
+    if inspect.isroutine(found) and is_of_project(found):
         bases = ", ".join(base.__name__ for base in kind.bases[:1])
         return f"{name} says not that it builds {kind.name}; annotate what it returns: -> {bases}"
     return f"{name} is not {kind.name}"

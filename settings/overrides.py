@@ -83,7 +83,7 @@ def _apply(document: Document, text: str, may_be_added: MayBeAdded) -> KeyPath:
 def _delete(document: Document, key: str) -> KeyPath:
     path = keys_of(document.tree, key.split("."))
     if fault := _missing(document.tree, path, False, lambda path: False):
-        raise ConfigError(fault)
+        raise ConfigError(fault.partition(" (+")[0])
     node = value_at(document.tree, path[:-1])
     _forget(document, path)
     if isinstance(node, list):  # what stands behind moves up

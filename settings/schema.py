@@ -15,7 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from settings import sections
 from settings.kinds import is_factory, kind_of
-from settings.lookup import find, names_in
+from settings.lookup import find, names_beside, names_in
 from settings.references import LATE
 from settings.signatures import arguments_of, public_name
 
@@ -123,6 +123,8 @@ class _Writer:
         for module in self.modules[section]:
             for name in names_in(module, kind):
                 found.setdefault(name, find(name, self.modules[section], kind))
+        for name in names_beside(self.modules[section], kind) if section in sections.BUILT else ():
+            found[name] = find(name, self.modules[section], kind)
         return found
 
     def section(self, section: str) -> dict[str, Any]:
@@ -132,7 +134,10 @@ class _Writer:
             if given == 2 and (inspect.isclass(target) or is_factory(target, kind)):
                 given = 0
             condition = {"properties": {"type": {"const": name}}, "required": ["type"]}
-            rules.append({"if": condition, "then": {"properties": {"args": self.args(target, given, section)}}})
+            inside = arguments_of(target, given).annotations.keys() - {"type", "args", *sections.KEYS.get(section, ())}
+            then: dict[str, Any] = {"properties": {"args": self.args(target, given, section)}}
+            then["propertyNames"] = {"not": {"enum": sorted(inside)}}  # they belong in "args"
+            rules.append({"if": condition, "then": then})
             if required := arguments_of(target, given).required:
                 args = {"required": ["args"], "properties": {"args": {"required": list(required)}}}
                 needed.append({"if": condition, "then": args})

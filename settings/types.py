@@ -34,6 +34,8 @@ def misfit(value: Any, annotation: Any) -> str | None:
 
 def fits(value: Any, annotation: Any) -> bool:
     """Whether the value can be given for an argument of that annotation; True where only running can tell."""
+    if isinstance(value, str) and "${" in value:
+        return True  # a reference to what is known only later
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
         return any(fits(value, part) for part in parts)
@@ -107,7 +109,8 @@ def describe(annotation: Any) -> str:
     """An annotation in the words of a config."""
     origin, parts = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
-        told = [part for part in parts if not _is_tensor(part)] or parts
+        told = [part for part in parts if not _is_tensor(part)]
+        told = told if any(part is not types.NoneType for part in told) else list(parts)
         return " or ".join(dict.fromkeys(describe(part) for part in told))
     if origin is Literal:
         return " or ".join(map(shown, parts))

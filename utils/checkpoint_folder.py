@@ -1,5 +1,6 @@
 """The checkpoints of one run: their names, their rotation, and which of them counts."""
 
+import logging
 import re
 import shutil
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 from utils import checkpoint
 from utils.errors import ConfigError
+from utils.failures import save_error
 from utils.platform_files import temporary_name
 
 LAST, PREVIOUS, BEST = "checkpoint-last.pth", "checkpoint-previous.pth", "model_best.pth"
@@ -31,7 +33,10 @@ class CheckpointFolder:
         """
         last = self.path / LAST
         names = [f"checkpoint-epoch{epoch}.pth"] * (epoch is not None) + [BEST] * best
-        checkpoint.write(state, last, [self.path / name for name in names], previous=self.path / PREVIOUS)
+        try:
+            checkpoint.write(state, last, [self.path / name for name in names], previous=self.path / PREVIOUS)
+        except (OSError, RuntimeError) as error:
+            raise save_error(error, last) or error from error
         self._prune()
         return last
 
@@ -84,15 +89,34 @@ def locate(path: Path, best: bool = False) -> tuple[Path, bool]:
         checkpoint.read(path / BEST)
         return path / BEST, False
     if path.is_dir():
-        newest = CheckpointFolder(path).newest()
+        newest = newest_good(path)
         if newest is None:
             raise ConfigError(f"-r {path}: no checkpoint in this folder")
         return newest, is_run(path)
-    checkpoint.read(path)
+    try:
+        checkpoint.read(path)
+    except ConfigError as error:
+        good = newest_good(path.parent, quiet=True) if is_run(path.parent) else None
+        raise ConfigError(f"{error}; the newest good one is {good}" if good else str(error)) from None
     if not is_run(path.parent):
         return path, False
-    newest = CheckpointFolder(path.parent).newest()
+    newest = newest_good(path.parent, quiet=True)
     return path, newest is None or checkpoint.step_of(newest) == checkpoint.step_of(path)
+
+
+def newest_good(folder: Path, quiet: bool = False) -> Path | None:
+    """The good checkpoint with the highest step in a folder, with a warning for each that is damaged."""
+    checkpoints = CheckpointFolder(folder)
+    newest = checkpoints.newest()
+    for line in checkpoints.damaged if not quiet else ():
+        logging.getLogger("train").warning("passed over: %s", line)
+    return newest
+
+
+def newest_run(root: Path, name: str) -> Path | None:
+    """The run of that name which was saved last; None if there is none."""
+    runs = [path for path in (root / "models" / name).glob("*") if is_run(path)]
+    return max(runs, key=lambda path: (path / LAST).stat().st_mtime_ns, default=None)
 
 
 def is_run(folder: Path) -> bool:

@@ -1,5 +1,7 @@
 """Samples of any map-style dataset whose randomness has an address, loaded by worker processes or by this one."""
 
+import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -7,8 +9,9 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Subset
 
 from utils.batch_order import Place
+from utils.failures import SampleError
 from utils.seed import derive_seed, seed_cpu_generators
-from utils.stopping import ignore_signals
+from utils.stopping import ignore_signals, stop_workers_at_exit
 
 
 def loader_of_places(loader: DataLoader, seed_all: bool) -> "DataLoader":
@@ -34,6 +37,7 @@ class WorkerStart:
 
     def __init__(self, then: Callable[[int], None] | None) -> None:
         self.then = then
+        stop_workers_at_exit()
 
     def __call__(self, number: int) -> None:
         ignore_signals()
@@ -62,7 +66,10 @@ class Seeded(Dataset):
 
     def __getitem__(self, address: tuple[int, int, int]) -> Any:
         self.seed(*address[:2])
-        return self.dataset[address[2]]
+        try:
+            return self.dataset[address[2]]
+        except Exception as error:
+            raise _sample_error(self.dataset, address[2], error) from error
 
 
 class SeededMany(Seeded):
@@ -70,7 +77,11 @@ class SeededMany(Seeded):
 
     def __getitems__(self, addresses: list[tuple[int, int, int]]) -> Any:
         self.seed(*addresses[0][:2])
-        return self.dataset.__getitems__([index for _, _, index in addresses])
+        indices = [index for _, _, index in addresses]
+        try:
+            return self.dataset.__getitems__(indices)
+        except Exception as error:
+            raise _sample_error(self.dataset, indices, error) from error
 
 
 def single_threaded(batches: Iterator[Any]) -> Iterator[Any]:
@@ -85,6 +96,18 @@ def single_threaded(batches: Iterator[Any]) -> Iterator[Any]:
         finally:
             torch.set_num_threads(threads)
         yield batch
+
+
+def _sample_error(dataset: Any, index: Any, error: Exception) -> Exception:
+    """Names the sample; `python -X dev` shows the dataset's own traceback."""
+    if sys.flags.dev_mode:
+        return error
+    while isinstance(dataset, Subset):
+        index = [dataset.indices[one] for one in index] if isinstance(index, list) else dataset.indices[index]
+        dataset = dataset.dataset
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    return SampleError(f"sample {index} of {type(dataset).__name__}: {said} ({frame.filename}:{frame.lineno})")
 
 
 def _seed_torch(*place: int) -> None:

@@ -1,11 +1,13 @@
 """Stopping between two steps: what SIGTERM, SIGUSR1 and Ctrl-C ask of a run."""
 
+import atexit
 import multiprocessing
 import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from types import FrameType
 from typing import Any
 
@@ -97,7 +99,14 @@ def stop_workers() -> None:
     if hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would call their end a failure
     for process in multiprocessing.active_children():
-        process.kill()
+        if process.daemon:
+            process.kill()
+
+
+@cache
+def stop_workers_at_exit() -> None:
+    """Workers that ignore SIGTERM would keep a process from ending, which sends them no other."""
+    atexit.register(stop_workers)
 
 
 def ignore_signals() -> None:

@@ -16,6 +16,7 @@ from torch.utils.data import WeightedRandomSampler as Weighted
 
 from base import BaseDataLoader, TensorDataLoader
 from tests.base.worker_datasets import Noisy, NoisyMany, Pairs, Processes, Slow, Touching, as_list, mark_process
+from utils.failures import SampleError, told
 from utils.seed import kept_generators
 
 N = 11
@@ -290,9 +291,14 @@ def test_timeout_ends_the_wait_for_a_worker():
         next(BaseDataLoader(Slow(), 1, num_workers=1, timeout=1).stream())
 
 
-def test_an_error_in_the_dataset_reaches_the_caller():
-    with pytest.raises(IndexError):
-        next(BaseDataLoader([0, 1, 2], sampler=[7]).stream())
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_an_error_in_the_dataset_names_the_sample(num_workers):
+    with pytest.raises(SampleError) as caught:
+        next(BaseDataLoader(Subset(Broken(), [3, 2]), shuffle=False, num_workers=num_workers).stream())
+    line = told(caught.value)
+    assert line is not None
+    assert line.startswith("sample 3 of Broken: ValueError: cannot be read (")
+    assert "\n" not in line
 
 
 @pytest.mark.parametrize("options", [{}, {"num_workers": 1}])
@@ -300,6 +306,14 @@ def test_pin_memory_without_an_accelerator_is_quietly_left_out(options):
     loader = noisy_loader(pin_memory=True, **options)
     assert loader.pin_memory is torch.accelerator.is_available()
     assert len(first(100, loader)) == 3
+
+
+class Broken(torch.utils.data.Dataset):
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        raise ValueError("cannot be read")
 
 
 # -- batches of any shape ---------------------------------------------------------------------------------------------

@@ -97,6 +97,7 @@ def test_every_argument_has_its_default_and_what_the_docstring_says(written: dic
         ("data_loader.args.sampler", {"type": "torch.utils.data.SequentialSampler", "args": {}}),
         ("optimizer", {"type": "SGD", "args": {"lr": 0.1, "momentum": 0.9}}),
         ("trainer.amp", True),
+        ("data_loader", {"type": "BaseDataLoader", "args": {"dataset": {"type": "torchvision.datasets.FakeData"}}}),
         ("trainer.mine", [1]),
     ],
 )
@@ -128,6 +129,8 @@ def test_what_check_accepts_is_accepted(path: str, value: Any, validator: Any, c
         ("trainer.type", "Trainr"),
         ("seed", 1.5),
         ("trainer", ...),
+        ("optimizer", {"type": "AdamW", "lr": 0.1}),
+        ("loss", {"type": "cross_entropy", "label_smoothing": 0.1}),
     ],
 )
 def test_what_check_refuses_is_marked(path: str, value: Any, validator: Any, config: dict[str, Any]) -> None:

@@ -91,7 +91,7 @@ def test_a_fitting_value_is_no_misfit(value, annotation):
         ("x", torch.Tensor, '"x" is not a list of numbers'),
         ([1, []], torch.Tensor, "[1, []] is not a list of numbers"),
         ([[1], [2, 3]], torch.Tensor, "[[1], [2, 3]] is not a list of numbers"),
-        (["x"], torch.Tensor | None, '["x"] is not null'),
+        (["x"], torch.Tensor | None, '["x"] is not a list of numbers or null'),
         ({"widht": 3}, Box, '{"widht": 3} is not Box'),
         ({"width": "3"}, Box, '{"width": "3"} is not Box'),
         ("0.1", float | torch.Tensor, '"0.1" is not a number'),
