@@ -19,7 +19,7 @@ from utils.errors import ConfigError, UserError
 OPTION = click.Option(
     ["--verify-resume"], is_flag=True, help="train some steps, again with a kill and a resume, and compare every bit"
 )
-SAVE_STEPS = 3  # so that a resume goes over steps that have been made before
+SAVE_STEPS = 2  # so that a resume goes over steps that have been made before
 CAUSES = {
     "batches": "the data is not the same: a dataset or collate function that draws from something else than torch, "
     "random or numpy.random, or that remembers what it gave before",
@@ -33,7 +33,7 @@ def run(config: Any, modules: Callable[[], dict[str, Any]], build: Callable[[Any
     if config.resume is not None:
         raise ConfigError("--verify-resume begins runs of its own: give it -c CONFIG without -r")
     stop_at = _steps(copy.deepcopy(config), build)
-    kill_at = random.SystemRandom().randrange(1, stop_at)
+    kill_at = random.SystemRandom().randrange(min(SAVE_STEPS + 1, stop_at - 1), stop_at)  # behind the first save
     with tempfile.TemporaryDirectory() as name:
         folder, tree = Path(name), copy.deepcopy(config.document.tree)
         tree["trainer"] |= {"save_dir": name, "save_steps": SAVE_STEPS, "tensorboard": False, "verbosity": 0}

@@ -27,7 +27,7 @@ STANDARD: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (("-c", "--config"), {"help": "the config file (.json, .yaml)"}),
     (
         ("-r", "--resume"),
-        {"help": "go on with a run: its folder or a checkpoint; with -c: a new run from its weights"},
+        {"help": "go on with a run: its folder, a checkpoint, or auto; with -c: a new run from its weights"},
     ),
     (("-d", "--device"), {"help": "cpu, mps, cuda, cuda:1, or GPU indices such as 0,1 (default: the best there is)"}),
     (("-s", "--set"), {"help": "KEY.PATH=VALUE: set a value of the config; may be given again"}),

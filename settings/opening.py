@@ -1,6 +1,7 @@
 """What the command line asks for: a config, from a file or a checkpoint, with the values that its options set."""
 
 import copy
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,12 +50,30 @@ def open_config(values: dict[str, Any], options: Sequence[Any], trainer_options:
     return opened
 
 
+def _newest(document: Document | None) -> str | None:
+    """The run of this config's name that was saved last; its stored config counts, not the file."""
+    from utils.checkpoint_folder import newest_run
+
+    if document is None:
+        raise ConfigError("-r auto goes on with the newest run of a config's name: add -c CONFIG")
+    trainer = document.tree.get("trainer")
+    root = trainer.get("save_dir", "saved/") if isinstance(trainer, dict) else "saved/"
+    run = newest_run(Path(str(root)), str(document.tree.get("name", "run")))
+    said = f"goes on with {run}, with the config that is stored in it" if run else "no run of this name yet: a new one"
+    logging.getLogger("train").info("-r auto: %s", said)
+    return str(run) if run else None
+
+
 def _read(file: str | None, resume: str | None, best: bool) -> Opened:
     if best and file is None and resume is None:
         raise ConfigError("no checkpoint: add -r RUN, a run's folder or one of its checkpoints")
     if file is None and resume is None:
         raise ConfigError("no config: add -c config.json, or -r RUN to go on with a run")
     document = read_extended(Path(file)) if file else None
+    if resume == "auto":
+        document, resume = None, _newest(document)
+        if resume is None:
+            return _read(file, None, best)
     if resume is None:
         return Opened(document or Document({}))
     from utils.checkpoint import read

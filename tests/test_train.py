@@ -2,6 +2,7 @@
 
 import copy
 import json
+import re
 import subprocess
 import sys
 import time
@@ -306,6 +307,40 @@ def test_a_config_that_does_not_fit_the_checkpoint_is_refused_in_one_line(
     error = train(None, "-r", tmp_path / "models" / "Digits" / "run", *change, code=2).stderr
     assert "does not fit" in error
     assert len(error.strip().splitlines()) == 1
+
+
+def test_auto_goes_on_with_the_newest_run_of_the_name_or_begins_one(
+    train: Callable, digits_config: Config, tmp_path: Path, run_command: Callable
+) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(digits_config))
+    first = run_command("train.py", "-c", file, "-r", "auto", "--run-id", "run")
+    assert "no run of this name yet" in first.stdout, first.stderr
+    again = run_command("train.py", "-c", file, "-r", "auto", "-s", "trainer.epochs=3")
+    assert f"goes on with {tmp_path / 'models' / 'Digits' / 'run'}" in again.stdout, again.stderr
+    assert rows_of(tmp_path)[-1]["epoch"] == 3
+    for path in (tmp_path / "models" / "Digits" / "run").glob("*.pth"):
+        path.write_bytes(b"damaged")
+    refused = run_command("train.py", "-c", file, "-r", "auto")
+    assert refused.returncode == 2
+    assert "none of the checkpoints is good" in refused.stderr
+
+
+def test_a_damaged_checkpoint_is_refused_with_the_good_one_to_use(
+    train: Callable, digits_config: Config, tmp_path: Path
+) -> None:
+    train(digits_config)
+    run = tmp_path / "models" / "Digits" / "run"
+    content = bytearray((run / "checkpoint-last.pth").read_bytes())
+    content[len(content) // 2] ^= 1
+    (run / "checkpoint-last.pth").unlink()
+    (run / "checkpoint-last.pth").write_bytes(content)
+    error = train(None, "-r", run / "checkpoint-last.pth", code=2).stderr
+    assert re.search(r"checkpoint-last.pth: damaged: .*; the newest good one is .*/run/.*\.pth\n", error), error
+    assert len(error.splitlines()) == 1
+    output = train(None, "-r", run).stdout
+    assert "passed over: " in output
+    assert "The run is finished" in output
 
 
 def test_few_batches_are_learnt_by_heart(train: Callable, digits_config: Config, tmp_path: Path) -> None:
