@@ -72,6 +72,7 @@ class BaseTrainer(ABC):
         self._log = MetricsLog(None)
         self._checkpoints: CheckpointFolder | None = None
         self._epoch = 0  # how many are done
+        self._is_pending = False  # all steps of the next one are made, its validation is not
         self._saved_at: float | None = None
         self.stopping = Stopping()
 
@@ -95,8 +96,9 @@ class BaseTrainer(ABC):
                     epoch, before, started = self._epochs_done() + 1, self.step, monotonic()
                     seed_generators(self.seed, dist.rank(), "epoch", epoch)
                     log = dist.from_main({"epoch": epoch, **self._train_epoch(epoch)})  # all ranks judge by the same
-                    if self.step == before:  # a trainer that keeps no count of its steps
+                    if self.step == before and not self._is_pending:  # a trainer that keeps no count of its steps
                         self.step += self.len_epoch or 1
+                    self._is_pending = False
                     self._epoch = epoch
                     self._end_epoch(epoch, log, seconds=round(monotonic() - started, 6))
                 self._write_status("done")

@@ -164,7 +164,8 @@ class Trainer(BaseTrainer):
 
     def _resume_checkpoint(self, resume_path: Any) -> None:
         super()._resume_checkpoint(resume_path)
-        if self.step != self.clock.epoch_end(self._epoch + 1):  # else the epoch's validation is still to come
+        self._is_pending = self.step == self.clock.epoch_end(self._epoch + 1)
+        if not self._is_pending:
             self._epoch = self.step // self.len_epoch
         self.schedule.catch_up(self.step, self._epochs_done())
 
