@@ -25,7 +25,7 @@ from utils.failures import SaveError, told
 from utils.fingerprint import differences, fingerprint
 from utils.monitor import Monitor
 from utils.seed import seed_generators
-from utils.stopping import StopAsked, Stopping, stop_workers
+from utils.stopping import StopAsked, Stopping, let_workers_end, stop_workers
 
 CHECKPOINT_KEYS = ("state_dict", "ema", "optimizer", "lr_scheduler", "scaler", "monitor", "running")
 
@@ -106,6 +106,7 @@ class BaseTrainer(ABC):
             except StopAsked as stop:
                 raise self._stopped(stop) from None
             except BaseException as error:
+                let_workers_end()
                 line = told(error)
                 self._write_status("failed", line or f"{type(error).__name__}: {error}")
                 if line is None:

@@ -2,6 +2,7 @@
 
 import errno
 import shutil
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,20 @@ def told(error: BaseException) -> str | None:
     if isinstance(error, torch.OutOfMemoryError):
         advice = "lower data_loader.args.batch_size (and raise trainer.accumulation by as much), or try trainer.amp"
         return f"out of memory on the GPU: {advice} ({' '.join(text.split())[:200]})"
-    if "DataLoader worker" in text and ("killed by signal" in text or "exited unexpectedly" in text):
+    if _lost_a_worker(error, text):
         return "a loader worker was killed (out of memory?): lower data_loader.args.num_workers or prefetch_factor"
     if isinstance(error, OSError) and error.errno in FULL:
         return f"{error.filename or 'a log of the run'}: cannot be written: {error.strerror}"
     return None
+
+
+def _lost_a_worker(error: BaseException, text: str) -> bool:
+    """Whether a loader worker has died: torch says so, or the line to it is cut."""
+    if "DataLoader worker" in text and ("killed by signal" in text or "exited unexpectedly" in text):
+        return True
+    frames = traceback.extract_tb(error.__traceback__)
+    cut = isinstance(error, (ConnectionError, EOFError))
+    return cut and any("torch/utils/data" in frame.filename.replace("\\", "/") for frame in frames)
 
 
 def save_error(error: Exception, path: Path) -> SaveError | None:

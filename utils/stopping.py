@@ -96,11 +96,16 @@ def leave(exit_code: int) -> None:
 
 def stop_workers() -> None:
     """Kills the processes that load data: they ignore signals, and may be busy with a sample for long."""
-    if hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's handler would call their end a failure
+    let_workers_end()
     for process in multiprocessing.active_children():
         if process.daemon:
             process.kill()
+
+
+def let_workers_end() -> None:
+    """From here on the end of a worker is no error, which torch would raise wherever the main process is."""
+    if hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 @cache
