@@ -48,7 +48,7 @@ def main() -> None:
     turns = parser.parse_args().turns
     with tempfile.TemporaryDirectory() as folder:
         named = commands(Path(folder))
-        for command in named.values():  # the first reads files from the disk
+        for command in named.values() if turns > 1 else ():  # the first reads files from the disk
             seconds(command)
         taken = {name: [] for name in named}  # type: dict[str, list[float]]
         for _ in range(turns):

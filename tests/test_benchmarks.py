@@ -7,3 +7,13 @@ def test_the_loop_benchmark_prints_its_ratio(run_command: Callable) -> None:
     finished = run_command("benchmarks/loop.py", "--turns", "1", "--epochs", "2")
     assert finished.returncode == 0, finished.stderr
     assert "ratio" in finished.stdout
+
+
+def test_the_startup_benchmark_prints_its_ratios(run_command: Callable) -> None:
+    finished = run_command("benchmarks/startup.py", "--turns", "1")
+    assert finished.returncode == 0, finished.stderr
+    assert [line.split("  ")[0] for line in finished.stdout.splitlines()[1:4]] == [
+        "python -c pass",
+        "import torch",
+        "--help",
+    ]
