@@ -10,7 +10,7 @@ from typing import Any
 from settings import references
 from settings.checking import may_be_added
 from settings.command_line import modification
-from settings.document import Document, keys_of
+from settings.document import Document, KeyPath, keys_of
 from settings.inheritance import read_extended
 from settings.overrides import apply_sets, set_value
 from settings.resuming import Change, changes
@@ -35,14 +35,18 @@ def open_config(values: dict[str, Any], options: Sequence[Any], trainer_options:
     :param trainer_options: the dataclass of the trainer section
     :param best: a run's folder means its best checkpoint, not the newest, and nothing goes on
     """
-    opened = _read(values.get("config"), values.get("resume"), best)
-    opened.in_place = opened.in_place and values.get("run_id") is None
+    file, resume = values.get("config"), values.get("resume")
+    if resume == "auto":
+        if file is None:
+            raise ConfigError("-r auto goes on with the newest run of a config's name: add -c CONFIG")
+        wanted = read_extended(Path(file))
+        _override(wanted, values, options, trainer_options)
+        references.resolve(wanted)
+        file, resume = _newest(wanted, file)
+    opened = _read(file, resume, best)
+    opened.in_place = opened.in_place and (values.get("run_id") is None or values.get("resume") == "auto")
     document, stored = opened.document, copy.deepcopy(opened.document.tree)
-    paths = []
-    for target, (value, flag) in modification(values, options).items():
-        paths.append(keys_of(document.tree, target))
-        set_value(document, paths[-1], value, flag)
-    paths += apply_sets(document, values.get("set") or (), may_be_added(trainer_options))
+    paths = _override(document, values, options, trainer_options)
     goes_on = opened.resume is not None and not opened.weights_only
     references.resolve(document, paths if goes_on else None)  # what a checkpoint holds is resolved
     if goes_on and not best:
@@ -50,18 +54,27 @@ def open_config(values: dict[str, Any], options: Sequence[Any], trainer_options:
     return opened
 
 
-def _newest(document: Document | None) -> str | None:
-    """The run of this config's name that was saved last; its stored config counts, not the file."""
+def _override(
+    document: Document, values: dict[str, Any], options: Sequence[Any], trainer_options: Any
+) -> list[KeyPath]:
+    """Puts in place what the options say, and gives back which paths that were."""
+    paths = []
+    for target, (value, flag) in modification(values, options).items():
+        paths.append(keys_of(document.tree, target))
+        set_value(document, paths[-1], value, flag)
+    return paths + apply_sets(document, values.get("set") or (), may_be_added(trainer_options))
+
+
+def _newest(wanted: Document, file: str) -> tuple[str | None, str | None]:
+    """What to read: the run of this config's name that was saved last, whose stored config counts, or else the file."""
     from utils.checkpoint_folder import newest_run
 
-    if document is None:
-        raise ConfigError("-r auto goes on with the newest run of a config's name: add -c CONFIG")
-    trainer = document.tree.get("trainer")
+    trainer = wanted.tree.get("trainer")
     root = trainer.get("save_dir", "saved/") if isinstance(trainer, dict) else "saved/"
-    run = newest_run(Path(str(root)), str(document.tree.get("name", "run")))
+    run = newest_run(Path(str(root)), str(wanted.tree.get("name", "run")))
     said = f"goes on with {run}, with the config that is stored in it" if run else "no run of this name yet: a new one"
     logging.getLogger("train").info("-r auto: %s", said)
-    return str(run) if run else None
+    return (None, str(run)) if run else (file, None)
 
 
 def _read(file: str | None, resume: str | None, best: bool) -> Opened:
@@ -70,10 +83,6 @@ def _read(file: str | None, resume: str | None, best: bool) -> Opened:
     if file is None and resume is None:
         raise ConfigError("no config: add -c config.json, or -r RUN to go on with a run")
     document = read_extended(Path(file)) if file else None
-    if resume == "auto":
-        document, resume = None, _newest(document)
-        if resume is None:
-            return _read(file, None, best)
     if resume is None:
         return Opened(document or Document({}))
     from utils.checkpoint import read

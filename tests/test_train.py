@@ -316,6 +316,8 @@ def test_auto_goes_on_with_the_newest_run_of_the_name_or_begins_one(
     file.write_text(json.dumps(digits_config))
     first = run_command("train.py", "-c", file, "-r", "auto", "--run-id", "run")
     assert "no run of this name yet" in first.stdout, first.stderr
+    options = ("-s", f"trainer.save_dir={tmp_path / 'elsewhere'}", "-s", "trainer.epochs=1")
+    assert "no run of this name yet" in run_command("train.py", "-c", file, "-r", "auto", *options).stdout
     again = run_command("train.py", "-c", file, "-r", "auto", "-s", "trainer.epochs=3")
     assert f"goes on with {tmp_path / 'models' / 'Digits' / 'run'}" in again.stdout, again.stderr
     assert rows_of(tmp_path)[-1]["epoch"] == 3
