@@ -163,3 +163,27 @@ def test_a_second_interrupt_leaves_at_once(config: dict[str, Any], tmp_path: Pat
     assert done.returncode == 130
     assert "press Ctrl-C again to leave at once" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+
+def test_under_torchrun_all_stop_at_one_step_and_a_fault_is_still_a_line(
+    config: dict[str, Any], tmp_path: Path, start_command: Callable
+) -> None:
+    launcher = (*TORCHRUN, "--signals-to-handle", "SIGTERM,SIGINT,SIGUSR1")
+    trainings = Trainings(tmp_path, config, start_command, launcher)
+    process = trainings.begin("broken")
+    log = tmp_path / "log" / "Digits" / "broken" / "metrics.jsonl"
+    while process.poll() is None and not (log.exists() and log.read_bytes().count(b"\n") >= 26):
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGUSR1)  # to torchrun, which passes it on
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 1, output  # torchrun's own
+    found = status(tmp_path)
+    assert found["state"] == "stopped", output
+    assert output.count(f"at step {found['step']} and saved; go on with") == 1
+    assert not group_is_alive(process.pid)
+    refused = trainings.resume("broken", "-s", "trainer.epochs=1")
+    output = refused.communicate(timeout=60)[0]
+    assert "the run has done" in output

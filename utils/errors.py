@@ -35,7 +35,8 @@ def report_user_errors() -> None:
 def _report(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
     if isinstance(error, UserError):
         if str(error):
-            print(error, file=sys.stderr, flush=True)
+            # torch.distributed holds back what a hook prints to sys.stderr, and drops it when the hook ends the process
+            print(error, file=sys.__stderr__ or sys.stderr, flush=True)
         raise SystemExit(error.exit_code)  # CPython honours a SystemExit that leaves the hook
     if isinstance(error, KeyboardInterrupt):
         raise SystemExit(130)
