@@ -1,12 +1,12 @@
 """Values set from the command line: `-s KEY.PATH=VALUE`, and the options that a project adds."""
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from settings.document import Document, KeyPath, dotted, keys_of, value_at
 from settings.names import suggestion
 from settings.read_json import DEEPEST, word_or_json
+from settings.types import shown
 from utils.errors import ConfigError
 
 MayBeAdded = Callable[[KeyPath], bool]
@@ -71,7 +71,7 @@ def _apply(document: Document, text: str, may_be_added: MayBeAdded) -> KeyPath:
     if appending:
         there = value_at(document.tree, path)
         if not isinstance(there, list):
-            raise ConfigError(f"{dotted(path)} is {_shown(there)}, not a list to append to")
+            raise ConfigError(f"{dotted(path)} is {shown(there)}, not a list to append to")
         path = (*path, len(there))
     try:
         set_value(document, path, word_or_json(value), f"-s {text}")
@@ -111,7 +111,7 @@ def _missing(tree: Any, path: KeyPath, adding: bool, may_be_added: MayBeAdded) -
                 there = f"is a list with indices 0 to {len(node) - 1}" if node else "is an empty list"
                 return f"{dotted(path[:index])} {there}; {dotted(path[:index])}+=VALUE appends"
         elif not isinstance(node, dict):
-            return f"{dotted(path[:index])} is {_shown(node)} and has no {key!r} in it"
+            return f"{dotted(path[:index])} is {shown(node)} and has no {key!r} in it"
         elif key not in node:
             if adding or may_be_added(path):
                 return None
@@ -119,8 +119,3 @@ def _missing(tree: Any, path: KeyPath, adding: bool, may_be_added: MayBeAdded) -
             return f"{where} no {key!r}; {suggestion(str(key), map(str, node))} (+{dotted(path)}=... adds it)"
         node = node[key]
     return None
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 60 else text[:57] + "..."

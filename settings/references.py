@@ -67,11 +67,6 @@ def is_late(value: Any) -> bool:
     return isinstance(value, str) and any(name in LATE for name in REFERENCE.findall(value))
 
 
-def late_names(tree: Any) -> set[str]:
-    """What a config asks for that is known only once the data is built."""
-    return {name for path in _texts(tree) for name in REFERENCE.findall(value_at(tree, path)) if name in LATE}
-
-
 def escape(tree: Any) -> Any:
     """The tree as a config file must say it, so that what looks like a reference is read as a text."""
     if isinstance(tree, dict):

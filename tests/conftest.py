@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -62,6 +63,13 @@ def run_command(start_command: Callable) -> Callable[..., subprocess.CompletedPr
         return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=timeout, env=whole)
 
     return run
+
+
+@pytest.fixture
+def project_copy(tmp_path: Path) -> Path:
+    """A copy of the project in which a test may put files of its own."""
+    left = shutil.ignore_patterns(".*", "saved", "tests", "MNIST", "__pycache__", "*.egg-info", "build")
+    return Path(shutil.copytree(ROOT, tmp_path / "project", ignore=left))
 
 
 @pytest.fixture

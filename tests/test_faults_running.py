@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -13,7 +12,6 @@ from typing import Any
 import pytest
 import torch
 
-ROOT = Path(__file__).parent.parent
 DATA = """
 import os
 import torch
@@ -41,10 +39,9 @@ runpy.run_path("train.py", run_name="__main__")
 
 
 @pytest.fixture
-def project(tmp_path: Path, digits_config: dict[str, Any]) -> Callable[..., Path]:
+def project(project_copy: Path, digits_config: dict[str, Any]) -> Callable[..., Path]:
     def make(fault: str, num_workers: int = 0) -> Path:
-        folder = tmp_path / "project"
-        shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".*", "saved", "tests", "MNIST", "__pycache__"))
+        folder = project_copy
         (folder / "data_loader" / "faulty.py").write_text(DATA.format(fault=fault))
         config = digits_config | {"data_loader": {"type": "faulty.FaultyLoader", "args": {"num_workers": num_workers}}}
         config["trainer"] |= {"monitor": "off", "save_steps": 1, "len_epoch": None, "save_dir": "saved/"}
@@ -122,10 +119,9 @@ def test_a_disk_that_is_full_for_a_while_costs_nothing(
 
 
 def test_weights_that_are_no_numbers_are_never_saved(
-    digits_config: dict[str, Any], tmp_path: Path, run_command: Callable
+    digits_config: dict[str, Any], tmp_path: Path, project_copy: Path, run_command: Callable
 ) -> None:
-    project = tmp_path / "project"
-    shutil.copytree(ROOT, project, ignore=shutil.ignore_patterns(".*", "saved", "tests", "MNIST", "__pycache__"))
+    project = project_copy
     (project / "model" / "odd.py").write_text(
         "import torch\nfrom model.model import DigitsModel\n\n\nclass Odd(DigitsModel):\n"
         "    def __init__(self):\n        super().__init__()\n"

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -74,13 +73,11 @@ def test_a_signal_saves_at_the_step_and_the_run_ends_as_the_unbroken_one(
     assert_same_runs(tmp_path, "Digits", "whole", "broken")
 
 
-def slow(folder: Path, config: dict[str, Any], seconds: float, part: float, **args: Any) -> Path:
+def slow(project: Path, config: dict[str, Any], seconds: float, part: float, **args: Any) -> Path:
     """A copy of the project whose data takes long, and its config."""
-    project = folder / "project"
-    shutil.copytree(ROOT, project, ignore=shutil.ignore_patterns(".*", "saved", "tests", "MNIST", "__pycache__"))
     (project / "data_loader" / "waiting.py").write_text(SLOW.format(seconds=seconds, part=part))
     config["data_loader"] = {"type": "waiting.WaitingLoader", "args": args}
-    config["trainer"] |= {"save_dir": str(folder), "monitor": "off"}
+    config["trainer"] |= {"save_dir": str(project.parent), "monitor": "off"}
     (project / "slow.json").write_text(json.dumps(config))
     return project
 
@@ -93,9 +90,9 @@ def started(process: Forked, folder: Path) -> None:
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_a_signal_while_waiting_for_slow_data_does_not_wait_for_it(
-    config: dict[str, Any], tmp_path: Path, start_command: Callable, num_workers: int
+    config: dict[str, Any], tmp_path: Path, project_copy: Path, start_command: Callable, num_workers: int
 ) -> None:
-    project = slow(tmp_path, config, seconds=30, part=1.0, num_workers=num_workers)
+    project = slow(project_copy, config, seconds=30, part=1.0, num_workers=num_workers)
     process = start_command("train.py", "-c", "slow.json", "--run-id", "broken", cwd=project)
     started(process, tmp_path)
     began = time.monotonic()
@@ -118,10 +115,10 @@ def group_is_alive(pid: int) -> bool:
 
 
 def test_a_signal_within_validation_leaves_the_validation_to_the_resume(
-    config: dict[str, Any], tmp_path: Path, start_command: Callable
+    config: dict[str, Any], tmp_path: Path, project_copy: Path, start_command: Callable
 ) -> None:
     config["trainer"] |= {"epochs": 2, "save_steps": None}
-    project = slow(tmp_path, config, seconds=0.3, part=0.2, validation_split=20)
+    project = slow(project_copy, config, seconds=0.3, part=0.2, validation_split=20)
     whole = start_command("train.py", "-c", "slow.json", "--run-id", "whole", cwd=project).wait()
     assert whole.returncode == 0, whole
     process = start_command("train.py", "-c", "slow.json", "--run-id", "broken", cwd=project)
@@ -141,9 +138,11 @@ def assert_same_last(folder: Path) -> None:
     assert logs[0] == logs[1]
 
 
-def test_a_second_interrupt_leaves_at_once(config: dict[str, Any], tmp_path: Path, start_command: Callable) -> None:
+def test_a_second_interrupt_leaves_at_once(
+    config: dict[str, Any], tmp_path: Path, project_copy: Path, start_command: Callable
+) -> None:
     config["trainer"]["save_steps"] = None
-    project = slow(tmp_path, config, seconds=0, part=0.0)
+    project = slow(project_copy, config, seconds=0, part=0.0)
     (project / "model" / "long.py").write_text(
         "import time\nfrom model.model import DigitsModel\n\n\nclass Long(DigitsModel):\n"
         "    def forward(self, x):\n        end = time.monotonic() + 20\n"

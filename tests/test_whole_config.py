@@ -1,7 +1,6 @@
 """Inheritance, references, objects inside args and files of one's own together: what a run stores, and goes on from."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ from typing import Any
 import pytest
 import torch
 
-ROOT = Path(__file__).parent.parent
 MODEL = """
 from torch import nn
 
@@ -69,9 +67,8 @@ OWN: dict[str, Any] = {
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    folder = tmp_path / "project"
-    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".*", "saved", "tests", "MNIST", "__pycache__"))
+def project(project_copy: Path) -> Path:
+    folder = project_copy
     (folder / "model" / "headed.py").write_text(MODEL)
     (folder / "trainer" / "noting.py").write_text(TRAINER)
     (folder / "base.json").write_text(json.dumps(BASE))

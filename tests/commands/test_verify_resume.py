@@ -1,14 +1,12 @@
 """--verify-resume: PASS on the shipped config; a difference and its likely cause where a project breaks the promise."""
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
 UNSEEDED = """
 import os
 import torch
@@ -38,9 +36,8 @@ class Forgetful(Trainer):
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    folder = tmp_path / "project"
-    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".*", "saved", "tests", "MNIST", "__pycache__"))
+def project(project_copy: Path) -> Path:
+    folder = project_copy
     (folder / "data_loader" / "unseeded.py").write_text(UNSEEDED)
     (folder / "trainer" / "forgetful.py").write_text(FORGETFUL)
     return folder

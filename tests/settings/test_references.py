@@ -7,7 +7,7 @@ import pytest
 
 from settings.document import Document
 from settings.read_json import read_json
-from settings.references import escape, is_late, late_names, provide, resolve
+from settings.references import escape, is_late, provide, resolve
 from utils.errors import ConfigError
 
 LATE = {"data.num_classes": 7, "data.input_shape": [1, 8, 8], "run.total_steps": 800}
@@ -128,7 +128,6 @@ def test_what_is_known_only_later_waits_and_is_put_in_place_when_it_is_known():
         }
     )
     assert is_late(document.tree["arch"]["args"]["n"])
-    assert late_names(document.tree) == set(LATE)
     provide(document, LATE.__getitem__)
     assert document.tree == {"arch": {"args": {"n": 7, "shape": [1, 8, 8], "copy": 7}}, "mine": "of_7_in_800"}
     assert document.references["arch", "args", "n"] == "${data.num_classes}"
