@@ -18,6 +18,7 @@ from settings.overrides import set_value
 from settings.resuming import Change
 from settings.run_folders import RunFolders
 from utils.errors import ConfigError, report_user_errors
+from utils.stopping import stop_while_preparing
 
 __all__ = ["ConfigParser", "CustomArgs"]
 
@@ -70,6 +71,7 @@ class ConfigParser(RunFolders):
         :param best: `-r FOLDER` means the best checkpoint of a run, not the newest, and nothing goes on
         """
         report_user_errors()
+        stop_while_preparing()
         setup_logging()
         values = parse(args, options)
         opened = open_config(values, options, TrainerOptions, best)

@@ -9,6 +9,7 @@ The old template pickled its ConfigParser, which may run code when it is loaded.
 place of every class that it names stands an empty one that only keeps what it is given.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,8 @@ def _load(path: Path) -> Any:
     if not path.is_file():
         raise ConfigError(f"{path}: no such file")
     try:
-        with torch.serialization.safe_globals([(Kept, name) for name in KEPT]):
+        with torch.serialization.safe_globals([(Kept, name) for name in KEPT]), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd files, which are refused in a line
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen types for files that are not what they say
         reason = str(error).strip().splitlines()

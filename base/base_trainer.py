@@ -119,6 +119,7 @@ class BaseTrainer(ABC):
 
     def _stopped(self, stop: StopAsked) -> UserError:
         """Saves where the run is, and gives what ends the process."""
+        self._write_status("failed", f"stopped by {stop.name}, and could not save")
         self._save()
         self._write_status("stopped", stop.name)
         stop_workers()
@@ -166,7 +167,12 @@ class BaseTrainer(ABC):
         if isinstance(loss, float) and not isfinite(loss):
             advice = "Try a lower learning rate, trainer.clip_grad_norm, or cleaner data"
             good = self.config.save_dir / LAST
-            raise UserError(f"{what} is {loss} at step {self.step}; the last good checkpoint is {good}. {advice}")
+            step = self._first_bad_step()
+            raise UserError(f"{what} is {loss} at step {step}; the last good checkpoint is {good}. {advice}")
+
+    def _first_bad_step(self) -> int:
+        """Of those whose loss is not finite."""
+        return self.step
 
     def _monitor_is_missing(self, values: dict[str, Any]) -> None:
         place, key = self.config.where("trainer", "monitor"), self.monitor.key
@@ -280,6 +286,9 @@ class BaseTrainer(ABC):
         if self.config.in_place:
             self._log.cut(state["log"], self.step)
             self.writer.purge_step = self.step + 1
+            if dist.is_main() and self._checkpoints is not None:
+                best = self.monitor.enabled and self.monitor.best is not None and self.monitor.bad_epochs == 0
+                self._checkpoints.take_up(Path(resume_path), best)
         else:
             self.logger.info("Branched from %s at step %d", resume_path, self.step)
             if dist.is_main() and self._checkpoints is not None:

@@ -1,6 +1,7 @@
 """Data sets as their makers publish them, read without running anything, downloaded when they are not there."""
 
 import gzip
+import math
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from utils.errors import ConfigError
 
 CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 CIFAR10_MD5 = "c32a1d4ab5d03f1284b67883e8d87530"
+MOST_PACKED = 200  # bytes from one of a compressed file; of images it is less than 10, of a bomb more than 1,000
 
 
 def read_digits(training: bool) -> tuple[Tensor, Tensor]:
@@ -60,21 +62,29 @@ def read_cifar10(data_dir: str | Path, training: bool) -> tuple[Tensor, Tensor]:
 
 
 def read_idx(path: Path, dimensions: int) -> Tensor:
-    """The array of bytes in an idx file (LeCun, Cortes, Burges), plain or compressed: uint8."""
-    compressed = path.with_name(f"{path.name}.gz")
-    try:
-        content = path.read_bytes() if path.exists() else gzip.decompress(compressed.read_bytes())
-    except (EOFError, OSError, zlib.error) as error:
-        raise ConfigError(f"{compressed}: cannot be unpacked ({error})") from None
+    """The array of bytes in an idx file (LeCun, Cortes, Burges), plain or compressed: uint8.
+
+    No more is read than the header promises, and no promise believed that the file cannot keep.
+    """
+    packed = path.with_name(f"{path.name}.gz")
     header = 4 + 4 * dimensions
-    if content[:4] != bytes([0, 0, 8, dimensions]) or len(content) < header:
-        raise ConfigError(f"{path}: not an idx file of bytes with {dimensions} dimensions")
-    shape = np.frombuffer(content, dtype=">i4", count=dimensions, offset=4).tolist()
-    if len(content) - header != int(np.prod(shape)) or 0 in shape:
+    try:
+        with open(path, "rb") if path.exists() else gzip.open(packed, "rb") as file:
+            start = file.read(header)
+            if start[:4] != bytes([0, 0, 8, dimensions]) or len(start) < header:
+                raise ConfigError(f"{path}: not an idx file of bytes with {dimensions} dimensions")
+            shape = np.frombuffer(start, dtype=">u4", count=dimensions, offset=4).tolist()
+            promised = math.prod(shape)
+            most = path.stat().st_size if path.exists() else MOST_PACKED * packed.stat().st_size
+            data = bytearray(file.read(min(promised, most) + 1))
+    except (EOFError, OSError, zlib.error) as error:
+        raise ConfigError(f"{packed}: cannot be unpacked ({error})") from None
+    if len(data) != promised or 0 in shape:
+        more = "more than " if len(data) > promised else ""
         raise ConfigError(
-            f"{path}: {len(content) - header} bytes of data where its header promises {int(np.prod(shape))}"
+            f"{path}: {more}{min(len(data), promised):,} bytes of data where its header promises {promised:,}"
         )
-    return torch.frombuffer(bytearray(content), dtype=torch.uint8, offset=header).view(shape)
+    return torch.frombuffer(data, dtype=torch.uint8).view(shape)
 
 
 def _ensure(folder: Path, names: list[str], title: str, download: Callable[[], None]) -> None:

@@ -23,6 +23,16 @@ class ConsoleHandler(logging.Handler):
         tqdm.write(self.format(record), file=sys.stdout)
 
 
+def _say_once(handler: logging.Handler) -> None:
+    """A log file that cannot be written is a line on standard error, not a traceback for each of its lines."""
+
+    def say(record: logging.LogRecord) -> None:
+        handler.handleError = lambda record: None  # type: ignore[method-assign]
+        print(f"{handler.baseFilename}: cannot be written: {sys.exc_info()[1]}", file=sys.stderr)  # type: ignore[attr-defined]
+
+    handler.handleError = say  # type: ignore[method-assign]
+
+
 class _Waiting(logging.handlers.MemoryHandler):
     """Keeps what is said before the run has a folder, for its `info.log`."""
 
@@ -47,6 +57,9 @@ def setup_logging(save_dir: Path | None = None, log_config: str | Path = LOG_CON
     if save_dir is None:
         root.addHandler(waiting)
         return
+    for handler in root.handlers:
+        if isinstance(handler, logging.FileHandler):
+            _say_once(handler)
     for record in waiting.buffer:
         for handler in root.handlers:
             if isinstance(handler, logging.FileHandler) and record.levelno >= handler.level:

@@ -30,10 +30,20 @@ class MetricsLog:
         if self._rows is None or self._times is None:
             return
         line = _line(row)
-        self._rows.write(line)
+        self._append(self._rows, line)
         self._crc32 = zlib.crc32(line, self._crc32)
         self._bytes += len(line)
-        self._times.write(_line({"kind": row["kind"], "step": row["step"], **timing}))
+        self._append(self._times, _line({"kind": row["kind"], "step": row["step"], **timing}))
+
+    @staticmethod
+    def _append(file: FileIO, line: bytes) -> None:
+        """Writes all of a line; a disk that is nearly full takes a part of it first, without a word."""
+        while line:
+            try:
+                line = line[file.write(line) :]
+            except OSError as error:
+                error.filename = file.name
+                raise
 
     def position(self) -> dict[str, int]:
         """How far the log reaches and its checksum; the bytes are on the disk when this returns."""

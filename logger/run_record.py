@@ -1,6 +1,7 @@
 """What is needed to know a run again: source, versions, machine, command, seed."""
 
 import json
+import logging
 import platform
 import shlex
 import subprocess
@@ -10,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from utils.errors import UserError
 from utils.platform_files import write_whole
 
 PACKAGES = ("torch", "torchvision", "numpy", "tensorboard", "timm", "torchmetrics")
@@ -21,19 +23,25 @@ def write_config(path: Path, config: dict[str, Any]) -> None:
 
 
 def write_status(path: Path, state: str, step: int, why: str = "") -> None:
-    """What a launcher reads: running, stopped, failed or done, at which step, and why."""
+    """What a launcher reads: running, stopped, failed or done, at which step, and why.
+
+    Where it cannot be written, that is said, and nothing raised: the disk may be full, and that be what is being told.
+    """
     status = {
         "state": state,
         "step": step,
         "why": why,
         "time": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
-    write_whole(path, json.dumps(status, indent=2, ensure_ascii=False).encode())
+    try:
+        write_whole(path, json.dumps(status, indent=2, ensure_ascii=False).encode())
+    except OSError as error:
+        logging.getLogger("trainer").warning("%s: cannot be written: %s", path, error.strerror)
 
 
 def write_run_record(path: Path, **facts: Any) -> None:
     """Adds this start of the run to `run.json`: a list, one entry for the first start and each resume."""
-    starts = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    starts = _starts(path)
     starts.append(
         {
             "time": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -46,6 +54,18 @@ def write_run_record(path: Path, **facts: Any) -> None:
         }
     )
     write_whole(path, json.dumps(starts, indent=2, ensure_ascii=False).encode())
+
+
+def _starts(path: Path) -> list[Any]:
+    if not path.is_file():
+        return []
+    try:
+        starts = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        starts = None
+    if not isinstance(starts, list):
+        raise UserError(f"{path}: not the list of starts that a run keeps there; move it away to go on")
+    return starts
 
 
 def _versions() -> dict[str, str]:
@@ -61,8 +81,9 @@ def _versions() -> dict[str, str]:
 def _git() -> dict[str, str] | None:
     """The commit and what differs from it in files that git tracks; None outside a git checkout."""
     try:
-        commit = _run("git", "rev-parse", "HEAD").strip()
-        return {"commit": commit, "status": _run("git", "status", "--short"), "diff": _run("git", "diff", "HEAD")}
+        git = ("git", "--no-optional-locks")  # a kill must not leave a lock in the user's repository
+        commit = _run(*git, "rev-parse", "HEAD").strip()
+        return {"commit": commit, "status": _run(*git, "status", "--short"), "diff": _run(*git, "diff", "HEAD")}
     except (OSError, subprocess.SubprocessError):
         return None
 

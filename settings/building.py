@@ -157,16 +157,16 @@ def item_annotation(annotation: Any) -> Any:
 @contextmanager
 def reported(document: Document, path: KeyPath, target: Any) -> Iterator[None]:
     """As `located`, for the call of a constructor: names it, and holds a package's own loading to plain data."""
-    with plain_data_only(not is_of_project(target)), located(document, path, target.__name__, where_defined(target)):
+    with plain_data_only(not is_of_project(target)), located(document, path, target.__name__, target):
         yield
 
 
 @contextmanager
-def located(document: Document, path: KeyPath, doing: str = "", where: str = "") -> Iterator[None]:
+def located(document: Document, path: KeyPath, doing: str = "", target: Any = None) -> Iterator[None]:
     """Turns whatever is raised into one line at a place of the config; `python -X dev` shows the whole traceback.
 
     :param doing: what fails
-    :param where: where what fails is defined, for errors that no line of it raised
+    :param target: what fails; where it is defined is told for errors that no line of the project raised
     """
     try:
         yield
@@ -179,7 +179,7 @@ def located(document: Document, path: KeyPath, doing: str = "", where: str = "")
             raise
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if Path(frame.filename) not in OURS]
         own = [frame for frame in frames if not frame.filename.startswith(ELSEWHERE)]
-        at = f"{short_path(own[-1].filename)}:{own[-1].lineno}" if own else where
+        at = f"{short_path(own[-1].filename)}:{own[-1].lineno}" if own else target and where_defined(target)
         kind = "" if isinstance(error, (TypeError, ValueError)) else f"{type(error).__name__}: "
         said = str(error).strip()
         if "Original Traceback" in said:  # of a loader worker

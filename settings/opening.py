@@ -50,6 +50,8 @@ def open_config(values: dict[str, Any], options: Sequence[Any], trainer_options:
     goes_on = opened.resume is not None and not opened.weights_only
     references.resolve(document, paths if goes_on else None)  # what a checkpoint holds is resolved
     if goes_on and not best:
+        if not opened.in_place and ("trainer", "save_dir") not in paths:
+            _refuse_to_write_elsewhere(document, opened.resume)
         opened.changes = changes(stored, document, bool(values.get("allow")))
     return opened
 
@@ -63,6 +65,17 @@ def _override(
         paths.append(keys_of(document.tree, target))
         set_value(document, paths[-1], value, flag)
     return paths + apply_sets(document, values.get("set") or (), may_be_added(trainer_options))
+
+
+def _refuse_to_write_elsewhere(document: Document, checkpoint: Path | None) -> None:
+    """A checkpoint may come from a stranger: where a new run from it is kept is its to say only if it lies there."""
+    trainer = document.tree.get("trainer")
+    folder = trainer.get("save_dir") if isinstance(trainer, dict) else None
+    if checkpoint is None or not isinstance(folder, str):
+        return
+    root = Path(folder).resolve()
+    if not root.is_relative_to(Path.cwd()) and not checkpoint.resolve().is_relative_to(root):
+        raise ConfigError(f"{checkpoint}: its config keeps runs in {root}; say where: -s trainer.save_dir=saved/")
 
 
 def _newest(wanted: Document, file: str) -> tuple[str | None, str | None]:

@@ -64,6 +64,7 @@ class RunFolders(ABC):
         if in_place or self._chosen or self.run_id == "":
             self._save_dir.mkdir(parents=True, exist_ok=True)
             self._log_dir.mkdir(parents=True, exist_ok=True)
+            refuse_links(self._save_dir, self._log_dir)
         else:
             self._save_dir, self._log_dir, self.run_id = make_new(self._root, self._name, self.run_id)
         if not hold_lock(self._save_dir / ".lock"):
@@ -75,6 +76,13 @@ class RunFolders(ABC):
         if not self._started:
             self._started = True
             self._save_dir, self._log_dir, self.run_id = dist.from_main((self._save_dir, self._log_dir, self.run_id))
+
+
+def refuse_links(*folders: Path) -> None:
+    """Raises ConfigError for a link among a run's files: through one, a stranger's folder would write elsewhere."""
+    for path in (path for folder in folders for path in folder.iterdir()):
+        if path.is_symlink():
+            raise ConfigError(f"{path}: a link to {path.readlink()}; a run writes its own files only: remove the link")
 
 
 def folders_of(root: Path, name: str, run_id: str) -> tuple[Path, Path]:

@@ -39,7 +39,7 @@ def fork_server() -> Iterator[Callable[[], ForkServer]]:
         server().close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def start_command(fork_server: Callable, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Forked]:
     """Starts `python SCRIPT ARGUMENTS` of the project, for a test that kills it or sends it signals."""
 
@@ -49,7 +49,7 @@ def start_command(fork_server: Callable, tmp_path_factory: pytest.TempPathFactor
     return start
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def run_command(start_command: Callable) -> Callable[..., subprocess.CompletedProcess]:
     """Runs `python SCRIPT ARGUMENTS` of the project as a user would; gives back exit code and output.
 

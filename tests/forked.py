@@ -6,6 +6,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -19,7 +20,8 @@ class ForkServer:
     """The process that `tests/fork_server.py` runs in. It runs one command at a time."""
 
     def __init__(self) -> None:
-        command = [sys.executable, str(ROOT / "tests" / "fork_server.py")]
+        self.compiled = tempfile.TemporaryDirectory()
+        command = [sys.executable, str(ROOT / "tests" / "fork_server.py"), self.compiled.name]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.answer()
 
@@ -29,10 +31,12 @@ class ForkServer:
         assert line, "the fork server has died"
         return json.loads(line)
 
-    def start(self, folder: Path, script: str, *arguments: object, cwd: Path = ROOT, **environment: str) -> "Forked":
+    def start(
+        self, folder: Path, script: str | Path, *arguments: object, cwd: Path = ROOT, **environment: str
+    ) -> "Forked":
         """Starts `python SCRIPT ARGUMENTS`, in a process group of its own."""
         assert self.process.stdin is not None
-        request = {"script": script, "arguments": list(map(str, arguments)), "cwd": str(cwd)}
+        request = {"script": str(script), "arguments": list(map(str, arguments)), "cwd": str(cwd)}
         request |= {"environment": {**os.environ, **environment}}
         request |= {name: str(folder / name) for name in ("stdout", "stderr")}
         self.process.stdin.write(json.dumps(request) + "\n")
@@ -41,6 +45,7 @@ class ForkServer:
 
     def close(self) -> None:
         self.process.communicate()  # the end of its input is the end of it
+        self.compiled.cleanup()
 
 
 class Forked:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import islice
-from math import nan
+from math import isfinite, nan
 from typing import Any
 
 import torch
@@ -84,6 +84,7 @@ class Trainer(BaseTrainer):
         self.ema = WeightAverage(model, options.ema_decay)
         self.train_metrics = EpochMetrics(metric_ftns, device)
         self.log_step = options.log_step or max(1, int((getattr(data_loader, "batch_size", None) or 1) ** 0.5))
+        self._losses: list[Any] = []  # sums over the steps since the last row, to find the first that is not finite
         self._batches: Any = None  # the stream of portions, entered at the first step
         self._check_monitors()
 
@@ -100,6 +101,7 @@ class Trainer(BaseTrainer):
                 seed_generators(self.seed, dist.rank(), "step", self.step)
                 self._train_step(batches)
                 self.step += 1
+                self._losses.append(self.train_metrics.means.window("loss"))
                 progress.advance(sum(portion.n_total for portion in batches))
                 if self.step % self.log_step == 0:
                     progress.show(self._log_row(epoch, progress))
@@ -190,8 +192,13 @@ class Trainer(BaseTrainer):
     def _log_row(self, epoch: int, progress: Progress) -> dict[str, float]:
         values = self.train_metrics.recent()
         self._refuse_not_finite(values.get("loss"))
+        self._losses.clear()
         self._write_row("step", epoch, values, **progress.timing())
         return values
+
+    def _first_bad_step(self) -> int:
+        finite = [isfinite(float(loss)) for loss in self._losses]
+        return self.step if all(finite) else self.step - len(finite) + 1 + finite.index(False)
 
     def _is_finished(self) -> bool:
         return self._epochs_done() >= self.clock.epochs or self.monitor.should_stop

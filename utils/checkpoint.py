@@ -149,9 +149,11 @@ def _damage(path: Path) -> str | None:
             return OBJECTS
     try:
         with zipfile.ZipFile(path) as archive:
-            # torch reads nothing of an entry that says it is a folder, and leaves the memory as it was
-            folders = [entry.filename for entry in archive.infolist() if entry.external_attr]
-            broken = archive.testzip() or next(iter(folders), None)
+            # torch reads nothing of an entry that says it is a folder, and leaves the memory as it was; it compresses
+            # none, so that no entry is larger than the file
+            entries = archive.infolist()
+            odd = (entry.filename for entry in entries if entry.external_attr or entry.compress_type)
+            broken = next(odd, None) or archive.testzip()
     except Exception as error:  # zipfile raises whatever the broken bytes lead it to
         return f"not a checkpoint, or a damaged one ({error})"
     return f"damaged: the checksum or the entry of {broken} is wrong" if broken else None

@@ -9,7 +9,7 @@ from typing import Any
 from utils import checkpoint
 from utils.errors import ConfigError
 from utils.failures import save_error
-from utils.platform_files import temporary_name
+from utils.platform_files import link_or_copy, temporary_name
 
 LAST, PREVIOUS, BEST = "checkpoint-last.pth", "checkpoint-previous.pth", "model_best.pth"
 EPOCH = re.compile(r"checkpoint-epoch(\d+)\.pth")
@@ -47,13 +47,17 @@ class CheckpointFolder:
         raises ConfigError: a run is never silently begun anew.
         """
         self.damaged: list[str] = []
-        files = [path for path in self.path.glob("*.pth") if not path.name.startswith(".")]
-        for path in sorted(files, key=lambda path: (checkpoint.step_of(path), path.name == LAST), reverse=True):
-            try:
-                checkpoint.read(path)
-                return path
-            except ConfigError as error:
-                self.damaged += error.faults
+        steps = {path: checkpoint.step_of(path) for path in self.path.glob("*.pth") if not path.name.startswith(".")}
+        found = None
+        for path in sorted(steps, key=lambda path: (steps[path], path.name == LAST), reverse=True):
+            if found is None or steps[path] < 0:  # what cannot even be opened is named too
+                try:
+                    checkpoint.read(path)
+                    found = found or path
+                except ConfigError as error:
+                    self.damaged += error.faults
+        if found is not None:
+            return found
         if self.damaged:
             raise ConfigError([f"{self.path}: none of the checkpoints is good", *self.damaged])
         return None
@@ -68,6 +72,28 @@ class CheckpointFolder:
         """Removes what a killed save left behind."""
         for path in self.path.glob(temporary_name(self.path / "*").name):
             path.unlink(missing_ok=True)
+
+    def take_up(self, path: Path, best: bool) -> None:
+        """Makes the checkpoint that the run goes on from its last one, where a kill cut its save short or a later one
+        is damaged, and finishes what comes after a save.
+
+        A damaged file is kept under another name: it must not become `checkpoint-previous.pth`.
+
+        :param best: the monitor has judged this one the best, if it ends an epoch
+        """
+        last, previous = self.path / LAST, self.path / PREVIOUS
+        if path.name != LAST:
+            if last.exists() and not _is_good(last):
+                last.replace(last.with_suffix(".pth.damaged"))
+            elif checkpoint.step_of(last) < checkpoint.step_of(path):
+                link_or_copy(last, previous)
+            if path.name == PREVIOUS:
+                path.replace(last)
+            else:
+                link_or_copy(path, last)
+        if best and EPOCH.fullmatch(path.name):
+            link_or_copy(path, self.path / BEST)
+        self._prune()
 
     def _prune(self) -> None:
         epochs = {int(match[1]): path for path in self.path.iterdir() if (match := EPOCH.fullmatch(path.name))}
@@ -111,6 +137,14 @@ def newest_good(folder: Path, quiet: bool = False) -> Path | None:
     for line in checkpoints.damaged if not quiet else ():
         logging.getLogger("train").warning("passed over: %s", line)
     return newest
+
+
+def _is_good(path: Path) -> bool:
+    try:
+        checkpoint.read(path)
+    except ConfigError:
+        return False
+    return True
 
 
 def newest_run(root: Path, name: str) -> Path | None:

@@ -50,6 +50,10 @@ class MetricTracker:
         count = self.count(key)
         return float(self._totals[key] + self._recent_totals.get(key, 0.0)) / count if count else 0.0
 
+    def window(self, key: str) -> Any:
+        """The sum of one value since `recent` was last asked; a tensor stays where it is."""
+        return self._recent_totals.get(key, 0.0)
+
     def count(self, key: str) -> float:
         """How many samples stand behind one value."""
         return self._counts[key] + self._recent_counts.get(key, 0)

@@ -1,9 +1,9 @@
 """Stopping between two steps: what SIGTERM, SIGUSR1 and Ctrl-C ask of a run."""
 
 import atexit
-import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,6 +88,18 @@ class Stopping:
             raise StopAsked(name)
 
 
+def stop_while_preparing() -> None:
+    """Until training begins there is nothing to save: SIGTERM and SIGUSR1 end the process, to be run again."""
+    for name, exit_code in SIGNALS.items():
+        if exit_code == AGAIN and hasattr(signal, name):
+            signal.signal(getattr(signal, name), _end)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    os.write(2, f"stopped by {signal.Signals(number).name} before training, nothing to save; run it again\n".encode())
+    sys.exit(AGAIN)
+
+
 def leave(exit_code: int) -> None:
     """Ends this process and its loader workers now, without a word."""
     stop_workers()
@@ -96,6 +108,8 @@ def leave(exit_code: int) -> None:
 
 def stop_workers() -> None:
     """Kills the processes that load data: they ignore signals, and may be busy with a sample for long."""
+    import multiprocessing
+
     let_workers_end()
     for process in multiprocessing.active_children():
         if process.daemon:

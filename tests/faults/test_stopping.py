@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.faults.harness import Trainings, assert_same_runs
 from tests.forked import Forked
-from tests.test_exact import Trainings, assert_same_runs
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SLOW = """
 import time
 import torch

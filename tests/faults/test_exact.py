@@ -1,12 +1,7 @@
 """A run that is killed and resumed ends as the unbroken run ends: every tensor, every row, bit for bit."""
 
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,77 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-ROOT = Path(__file__).parent.parent
-TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-DIGITS = json.loads((ROOT / "config.json").read_text()) | {
-    "trainer": {"epochs": 3, "monitor": "min val_loss", "log_step": 1, "save_steps": 4, "threads": 1}
-}
-
-
-class Trainings:
-    """Starts, kills and resumes runs; with a launcher in processes of their own, else forked ones."""
-
-    def __init__(self, folder: Path, config: dict[str, Any], start_command: Callable, launcher: tuple = ()) -> None:
-        self.folder, self.name, self.launcher, self.start_command = folder, config["name"], launcher, start_command
-        config["trainer"]["save_dir"] = str(folder)
-        (folder / "config.json").write_text(json.dumps(config))
-
-    def start(self, *options: object) -> Any:
-        if not self.launcher:
-            return self.start_command("train.py", *options)
-        command = [sys.executable, *self.launcher, "train.py", *map(str, options)]
-        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-        return subprocess.Popen(command, cwd=ROOT, start_new_session=True, **pipes)
-
-    def begin(self, run: str, *options: object) -> Any:
-        return self.start("-c", self.folder / "config.json", "--run-id", run, *options)
-
-    def resume(self, run: str, *options: object) -> Any:
-        return self.start("-r", self.folder / "models" / self.name / run, *options)
-
-    def finish(self, process: Any) -> str:
-        if self.launcher:
-            output = process.communicate(timeout=180)[0]
-        else:
-            done = process.wait(180)
-            output = done.stdout + done.stderr
-        assert process.returncode == 0, output
-        return output
-
-    def kill_after_rows(self, process: Any, run: str, rows: int) -> None:
-        """SIGKILL to the whole group as soon as the log has so many rows."""
-        log = self.folder / "log" / self.name / run / "metrics.jsonl"
-        while process.poll() is None and not (log.exists() and log.read_bytes().count(b"\n") >= rows):
-            time.sleep(0.002)
-        assert process.poll() is None, "it ended too early"
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate() if self.launcher else process.wait()
-
-
-def assert_same(first: Any, second: Any, path: str = "checkpoint") -> None:
-    assert type(first) is type(second), path
-    if isinstance(first, torch.Tensor):
-        assert torch.equal(first, second), path
-    elif isinstance(first, dict):
-        assert list(first) == list(second), path
-        for key in first:
-            assert_same(first[key], second[key], f"{path}.{key}")
-    elif isinstance(first, (list, tuple)):
-        assert len(first) == len(second), path
-        for index, pair in enumerate(zip(first, second, strict=True)):
-            assert_same(*pair, f"{path}[{index}]")
-    else:
-        assert first == second, path
-
-
-def assert_same_runs(saved: Path, name: str, first: str, second: str) -> None:
-    logs = [(saved / "log" / name / run / "metrics.jsonl").read_bytes() for run in (first, second)]
-    assert logs[0] == logs[1]
-    for file in ("checkpoint-last.pth", "model_best.pth"):
-        states = [torch.load(saved / "models" / name / run / file, weights_only=True) for run in (first, second)]
-        for state in states:
-            state["config"] = None  # it may say another number of workers
-        assert_same(*states)
+from tests.faults.harness import DIGITS, ROOT, TORCHRUN, Trainings, assert_same_runs
 
 
 @pytest.fixture

@@ -1,0 +1,51 @@
+"""What configs of the harness name: data that is drawn when it is asked for, a model that spoils itself."""
+
+import random
+import time
+
+import numpy as np
+import torch
+
+from base import BaseDataLoader
+from model.model import DigitsModel
+
+
+class Drawn(torch.utils.data.Dataset):
+    """A pattern a class, under noise of three generators.
+
+    :param seconds: that a sample takes
+    """
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+
+    def __len__(self) -> int:
+        return 60
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        time.sleep(self.seconds)
+        noise = torch.rand(1, 8, 8) + random.random() + float(np.random.rand())
+        pattern = torch.arange(64).remainder(2 + index % 10).view(1, 8, 8) == 0
+        return pattern + noise, index % 10
+
+
+class DrawnDataLoader(BaseDataLoader):
+    """Fifty samples to train, ten to validate."""
+
+    def __init__(self, batch_size: int = 8, num_workers: int = 0, seconds: float = 0.0, **options: object) -> None:
+        super().__init__(Drawn(seconds), batch_size, True, 10, num_workers, **options)
+
+
+class SpoiltModel(DigitsModel):
+    """Has a weight that no loss sees, which is no number from the third step on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = torch.nn.Parameter(torch.zeros(2))
+        self.n_calls = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.n_calls += 1
+        if self.n_calls == 3:
+            self.unused.data.fill_(float("nan"))
+        return super().forward(x)
