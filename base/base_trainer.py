@@ -108,7 +108,8 @@ class BaseTrainer(ABC):
             except BaseException as error:
                 let_workers_end()
                 line = told(error)
-                self._write_status("failed", line or f"{type(error).__name__}: {error}")
+                kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+                self._write_status("failed", line or f"{kind}{error}")
                 if line is None:
                     raise
                 raise UserError(f"{line}; go on with: python train.py -r {self.config.save_dir}") from error

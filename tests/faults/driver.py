@@ -130,10 +130,10 @@ def offer_parts() -> None:
     """Puts what tests/faults/parts.py has where configs find it."""
     import data_loader.data_loaders
     import model.model
-    from tests.faults.parts import DrawnDataLoader, SpoiltModel
+    from tests.faults.parts import DrawnDataLoader, SpoiltModel, UnorderedModel
 
     data_loader.data_loaders.DrawnDataLoader = DrawnDataLoader
-    model.model.SpoiltModel = SpoiltModel
+    model.model.SpoiltModel, model.model.UnorderedModel = SpoiltModel, UnorderedModel
 
 
 if __name__ == "__main__":

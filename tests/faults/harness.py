@@ -39,7 +39,9 @@ class Trainings:
     ) -> None:
         self.folder, self.name, self.launcher, self.start_command = folder, config["name"], launcher, start_command
         self.mutant = mutant
-        self.needs_parts = any(part in json.dumps(config) for part in ("DrawnDataLoader", "SpoiltModel"))
+        self.needs_parts = any(
+            part in json.dumps(config) for part in ("DrawnDataLoader", "SpoiltModel", "UnorderedModel")
+        )
         config = json.loads(json.dumps(config))
         config["trainer"]["save_dir"] = str(folder)
         (folder / "config.json").write_text(json.dumps(config))

@@ -1,4 +1,4 @@
-"""What configs of the harness name: data that is drawn when it is asked for, a model that spoils itself."""
+"""What configs of the harness name: data that is drawn when it is asked for, odd models."""
 
 import random
 import time
@@ -49,3 +49,11 @@ class SpoiltModel(DigitsModel):
         if self.n_calls == 3:
             self.unused.data.fill_(float("nan"))
         return super().forward(x)
+
+
+class UnorderedModel(DigitsModel):
+    """Does something that has no deterministic form in torch."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        values, indices = torch.nn.functional.max_pool2d(x, 2, return_indices=True)
+        return super().forward(x + torch.nn.functional.max_unpool2d(values, indices, 2))

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +13,8 @@ from typing import Any
 
 import pytest
 import torch
+
+from tests.faults.harness import EVERYTHING, ROOT, Trainings
 
 DATA = """
 import os
@@ -118,26 +122,6 @@ def test_a_disk_that_is_full_for_a_while_costs_nothing(
     assert torch.load(run / "checkpoint-last.pth", weights_only=True)["epoch"] == 60
 
 
-def test_weights_that_are_no_numbers_are_never_saved(
-    digits_config: dict[str, Any], tmp_path: Path, project_copy: Path, run_command: Callable
-) -> None:
-    project = project_copy
-    (project / "model" / "odd.py").write_text(
-        "import torch\nfrom model.model import DigitsModel\n\n\nclass Odd(DigitsModel):\n"
-        "    def __init__(self):\n        super().__init__()\n"
-        "        self.unused = torch.nn.Parameter(torch.zeros(2))\n\n"
-        "    def forward(self, x):\n        self.unused.data.fill_(float('nan'))\n        return super().forward(x)\n"
-    )
-    digits_config["arch"] = {"type": "odd.Odd"}
-    (project / "odd.json").write_text(json.dumps(digits_config))
-    done = run_command("train.py", "-c", "odd.json", "--run-id", "run", cwd=project)
-    assert done.returncode == 1
-    assert "a weight, or what the optimizer keeps of it, is nan at step 5; the last good checkpoint is" in done.stderr
-    state = torch.load(tmp_path / "models" / "Digits" / "run" / "checkpoint-last.pth", weights_only=True)
-    assert state["step"] == 0
-    assert state["state_dict"]["unused"].isfinite().all()
-
-
 def test_a_run_that_is_killed_says_that_it_was_running(
     digits_config: dict[str, Any], tmp_path: Path, start_command: Callable
 ) -> None:
@@ -151,3 +135,121 @@ def test_a_run_that_is_killed_says_that_it_was_running(
     found = json.loads((tmp_path / "log" / "Digits" / "run" / "status.json").read_text())
     assert (found["state"], found["step"] % 5) == ("running", 0)
     assert os.path.exists(tmp_path / "models" / "Digits" / "run" / "checkpoint-last.pth")
+
+
+MODEL = """
+import time
+import torch
+from model.model import DigitsModel
+
+class Odd(DigitsModel):
+    calls = 0
+    def forward(self, x):
+        Odd.calls += 1
+        if Odd.calls == 7 and self.training:
+            {fault}
+        return super().forward(x)
+"""
+
+
+@pytest.fixture
+def odd_model(project_copy: Path, digits_config: dict[str, Any], run_command: Callable) -> Callable[..., Any]:
+    """Trains a model to which something happens in its seventh step."""
+
+    def train(fault: str, **trainer: Any) -> Any:
+        (project_copy / "model" / "odd.py").write_text(MODEL.format(fault=fault))
+        config = digits_config | {"arch": {"type": "odd.Odd"}}
+        config["trainer"] |= {"save_steps": 1, "len_epoch": 10, "save_dir": "saved/"} | trainer
+        (project_copy / "odd.json").write_text(json.dumps(config))
+        return run_command("train.py", "-c", "odd.json", "--run-id", "run", cwd=project_copy)
+
+    return train
+
+
+@pytest.mark.parametrize("save_steps", [None, 1, 4])
+@pytest.mark.parametrize("log_step", [1, 3, 50])
+def test_the_first_step_whose_loss_is_no_number_is_told(
+    odd_model: Callable, project_copy: Path, save_steps: int | None, log_step: int
+) -> None:
+    done = odd_model("x = x * float('nan')", save_steps=save_steps, log_step=log_step)
+    assert done.returncode == 1
+    assert re.match(r"the loss is nan at step 7; the last good checkpoint is .*checkpoint-last.pth\. Try ", done.stderr)
+    state = torch.load(project_copy / "saved/models/Digits/run/checkpoint-last.pth", weights_only=True)
+    assert state["step"] < 7
+    assert all(weights.isfinite().all() for weights in state["state_dict"].values())
+
+
+def test_a_gpu_without_memory_is_told_with_what_to_turn_down(odd_model: Callable, project_copy: Path) -> None:
+    done = odd_model('raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")')
+    assert done.returncode == 1
+    assert re.match(r"out of memory on the GPU: lower data_loader.args.batch_size \(and raise trainer", done.stderr), (
+        done
+    )
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert status(project_copy)["state"] == "failed"
+
+
+def test_what_no_checkpoint_can_hold_is_told_before_the_first_step(
+    project_copy: Path, digits_config: dict[str, Any], run_command: Callable
+) -> None:
+    (project_copy / "trainer" / "odd.py").write_text(
+        "from pathlib import Path\nfrom trainer.trainer import Trainer\n\n\nclass Part:\n"
+        "    def state_dict(self):\n        return {'list': [1, {'where': Path('here')}]}\n\n\n"
+        "class OddTrainer(Trainer):\n    def _stateful(self):\n        return super()._stateful() | {'mine': Part()}\n"
+    )
+    digits_config["trainer"] |= {"type": "odd.OddTrainer", "save_dir": "saved/"}
+    (project_copy / "odd.json").write_text(json.dumps(digits_config))
+    done = run_command("train.py", "-c", "odd.json", "--run-id", "run", cwd=project_copy)
+    assert done.returncode == 1
+    assert re.match(
+        r"checkpoint\.extra\.mine\.list\[1\]\.where: a pathlib\.\w+ cannot go into a checkpoint; ", done.stderr
+    )
+    assert (project_copy / "saved/log/Digits/run/metrics.jsonl").read_bytes() == b""
+
+
+def test_starts_in_one_second_make_as_many_runs(
+    digits_config: dict[str, Any], tmp_path: Path, start_command: Callable
+) -> None:
+    digits_config["trainer"]["epochs"] = 1
+    (tmp_path / "config.json").write_text(json.dumps(digits_config))
+    commands = [sys.executable, "train.py", "-c", str(tmp_path / "config.json"), "--run-id", "run"]
+    starts = [subprocess.Popen(commands, cwd=ROOT, stdout=subprocess.DEVNULL) for _ in range(4)]
+    assert [start.wait() for start in starts] == [0] * 4
+    runs = sorted(path.name for path in (tmp_path / "models" / "Digits").iterdir())
+    assert runs == ["run", *(f"run_{number}" for number in range(1, 4))]
+    logs = {(tmp_path / "log" / "Digits" / run / "metrics.jsonl").read_bytes() for run in runs}
+    assert len(logs) == 1
+
+
+def test_a_clock_that_is_set_back_changes_nothing(
+    digits_config: dict[str, Any], tmp_path: Path, start_command: Callable
+) -> None:
+    """Files of the future, as after a clock that was wrong: the step inside a checkpoint counts, not its date."""
+    trainings = Trainings(tmp_path, EVERYTHING, start_command)
+    trainings.finish(trainings.begin("whole"))
+    trainings.die(trainings.begin("broken", fault="update#6=kill"))
+    for path, year in (("checkpoint-previous.pth", 2099), ("checkpoint-last.pth", 1999)):
+        then = time.mktime((year, 1, 1, 0, 0, 0, 0, 0, 0))
+        os.utime(trainings.models("broken") / path, (then, then))
+    assert "Resume training from step 5" in trainings.finish(trainings.resume("broken"))
+    trainings.compare("broken")
+
+
+def test_tensorboard_has_each_point_once_after_any_number_of_kills(tmp_path: Path, start_command: Callable) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    config = EVERYTHING | {"trainer": EVERYTHING["trainer"] | {"tensorboard": True, "save_steps": 3}}
+    trainings = Trainings(tmp_path, config, start_command)
+    trainings.finish(trainings.begin("whole"))
+    trainings.trial("broken", "update#3", "update#3", "row#4", "validate#1")
+    points = []
+    for run in ("whole", "broken"):
+        events = EventAccumulator(str(trainings.log(run)), size_guidance={"scalars": 0, "images": 0})
+        events.Reload()
+        tags = [
+            tag for tag in events.Tags()["scalars"] if tag.rpartition("/")[2] in ("loss", "val_loss", "accuracy", "lr")
+        ]
+        points.append({tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in sorted(tags)})
+        points[-1]["input"] = [event.step for event in events.Images("input")]
+    assert len(points[0]) == 8
+    assert points[0] == points[1]

@@ -1,4 +1,4 @@
-"""A signal at every kind of moment: the documented exit code, no traceback, and a resume that ends as the unbroken run."""
+"""A signal at every kind of moment: the documented exit code, no traceback, a resume that ends as the unbroken run."""
 
 import time
 from collections.abc import Callable
@@ -77,9 +77,7 @@ def test_a_second_interrupt_within_the_save_leaves_the_checkpoints_as_they_were(
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGINT"])
-def test_a_signal_while_the_run_is_prepared_leaves_nothing(
-    name: str, unbroken: dict[int, Trainings]
-) -> None:
+def test_a_signal_while_the_run_is_prepared_leaves_nothing(name: str, unbroken: dict[int, Trainings]) -> None:
     trainings = unbroken[0]
     done = trainings.begin(name, fault=f"data#1={name}").wait()
     assert done.returncode == CODES[name], done
