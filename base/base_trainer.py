@@ -16,12 +16,14 @@ from logger.metrics_log import MetricsLog, flatten
 from logger.run_record import write_config, write_run_record, write_status
 from settings.names import closest, suggestion
 from settings.references import escape
+from settings.resuming import apply_to_optimizer
 from utils import checkpoint, dist
+from utils.background_save import BackgroundCheckpoints
 from utils.checkpoint_folder import LAST, CheckpointFolder
 from utils.determinism import fix_algorithms, fix_threads
 from utils.device import prepare_device
 from utils.errors import ConfigError, UserError
-from utils.failures import SaveError, told
+from utils.failures import SaveError, not_finite, told
 from utils.fingerprint import differences, fingerprint
 from utils.monitor import Monitor
 from utils.seed import seed_generators
@@ -164,12 +166,9 @@ class BaseTrainer(ABC):
         self._log.write({"kind": kind, "step": self.step, "epoch": epoch, "lr": lr, **values}, timing)
         self.writer.add_row(kind, {"lr": lr, **values, **timing}, self.step)
 
-    def _refuse_not_finite(self, loss: Any, what: str = "the loss") -> None:
+    def _refuse_not_finite(self, loss: Any) -> None:
         if isinstance(loss, float) and not isfinite(loss):
-            advice = "Try a lower learning rate, trainer.clip_grad_norm, or cleaner data"
-            good = self.config.save_dir / LAST
-            step = self._first_bad_step()
-            raise UserError(f"{what} is {loss} at step {step}; the last good checkpoint is {good}. {advice}")
+            raise not_finite(f"the loss is {loss}", self._first_bad_step(), self.config.save_dir / LAST)
 
     def _first_bad_step(self) -> int:
         """Of those whose loss is not finite."""
@@ -201,7 +200,9 @@ class BaseTrainer(ABC):
         """Takes up the checkpoint to resume from, or writes and reads back the first one."""
         self.config.start_run()
         folder = self.config.save_dir
-        self._checkpoints = CheckpointFolder(folder, self._options.keep_last)
+        kind = BackgroundCheckpoints if self._options.save_in_background else CheckpointFolder
+        parameters = {name for name, _ in dist.unwrap(self.model).named_parameters()}
+        self._checkpoints = kind(folder, self._options.keep_last, parameters)
         if dist.is_main():
             self._checkpoints.clean()
             self._log = MetricsLog(self.config.log_dir)
@@ -238,11 +239,14 @@ class BaseTrainer(ABC):
     def _save(self, epoch: int | None = None, best: bool = False) -> None:
         state = self._state()  # on every rank: parts of it are collected from all
         if dist.is_main() and self._checkpoints is not None:
+            must_succeed = self._saved_at is None or self.stopping.asked is not None or self._is_finished()
             try:
                 self._checkpoints.save(state, epoch, best)
+                if must_succeed:
+                    self._checkpoints.wait()
                 self._write_status("running")
             except SaveError as error:
-                if self.stopping.asked or self._is_finished() or self._saved_at is None:
+                if must_succeed:
                     raise
                 self.logger.error("%s; training goes on, and the next save tries again", error)
         self._saved_at = monotonic()
@@ -281,7 +285,7 @@ class BaseTrainer(ABC):
                 self.logger.warning("%s holds no %r; it starts anew", resume_path, name)
         for change in self.config.changes:
             self.logger.info("Changed: %s", change)
-        self._apply_changed_arguments()
+        apply_to_optimizer(self.optimizer, self.config, is_scheduled=self.lr_scheduler is not None)
         self.step, self._epoch = state["step"], state["epoch"]
         self.start_epoch = self._epochs_done() + 1
         if self.config.in_place:
@@ -297,16 +301,6 @@ class BaseTrainer(ABC):
         if changed := differences(state["fingerprint"], fingerprint(self.device, self.config.config)):
             self.logger.warning("Not bit for bit the run it was: %s", "; ".join(changed))
         self.logger.info("Resume training from step %d, epoch %d", self.step, self.start_epoch)
-
-    def _apply_changed_arguments(self) -> None:
-        """What -s and the options changed of the optimizer's arguments replaces what its state brought back."""
-        changes = [change for change in self.config.changes if change.path[:2] == ("optimizer", "args")]
-        changed = {change.path[2]: change.after for change in changes if len(change.path) == 3}
-        if "lr" in changed and self.lr_scheduler is not None:
-            place = self.config.where("optimizer", "args", "lr")
-            raise ConfigError(f"{place}: optimizer.args.lr: the schedule of the run sets its rate; change lr_scheduler")
-        for group in getattr(self.optimizer, "param_groups", ()):
-            group.update({key: value for key, value in changed.items() if key in group})
 
 
 def _short(value: Any) -> str:

@@ -43,6 +43,7 @@ class TrainerOptions:
     save_period: int = 1  # epochs between checkpoint-epochN.pth; the last and the best are always kept
     save_steps: int | None = None  # also save within an epoch, after this many steps, ...
     save_minutes: float | None = None  # ... or after this many minutes
+    save_in_background: bool = False  # train on while a checkpoint is written, for its size in memory once more
     keep_last: int | None = None  # how many checkpoint-epochN.pth stay (default: all)
     save_dir: str = "saved/"
     tensorboard: bool = False

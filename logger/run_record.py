@@ -34,7 +34,7 @@ def write_status(path: Path, state: str, step: int, why: str = "") -> None:
         "time": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
     try:
-        write_whole(path, json.dumps(status, indent=2, ensure_ascii=False).encode())
+        write_whole(path, json.dumps(status, indent=2, ensure_ascii=False).encode(), sync=state != "running")
     except OSError as error:
         logging.getLogger("trainer").warning("%s: cannot be written: %s", path, error.strerror)
 

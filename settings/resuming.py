@@ -11,7 +11,10 @@ Verdict = Literal["safe", "planned anew", "breaking"]
 MISSING = object()
 SAFE = (  # what is written, when, and where; how fast; which epoch is called the best
     *(("trainer", key) for key in ("save_dir", "save_period", "save_steps", "save_minutes", "keep_last")),
-    *(("trainer", key) for key in ("tensorboard", "verbosity", "log_step", "monitor", "early_stop")),
+    *(
+        ("trainer", key)
+        for key in ("save_in_background", "tensorboard", "verbosity", "log_step", "monitor", "early_stop")
+    ),
     *(("trainer", key) for key in ("threads", "deterministic", "compile", "channels_last")),
     *(("data_loader", "args", key) for key in ("num_workers", "prefetch_factor", "persistent_workers", "pin_memory")),
     *(("data_loader", "args", key) for key in ("data_dir", "timeout", "multiprocessing_context")),
@@ -58,6 +61,17 @@ def changes(stored: dict[str, Any], document: Document, allowed: bool) -> list[C
             ]
         )
     return found
+
+
+def apply_to_optimizer(optimizer: Any, config: Any, is_scheduled: bool) -> None:
+    """What changed of the optimizer's arguments replaces what its state brought back."""
+    changes = [change for change in config.changes if change.path[:2] == ("optimizer", "args")]
+    changed = {change.path[2]: change.after for change in changes if len(change.path) == 3}
+    if "lr" in changed and is_scheduled:
+        place = config.where("optimizer", "args", "lr")
+        raise ConfigError(f"{place}: optimizer.args.lr: the schedule of the run sets its rate; change lr_scheduler")
+    for group in getattr(optimizer, "param_groups", ()):
+        group.update({key: value for key, value in changed.items() if key in group})
 
 
 def _verdict(path: KeyPath) -> Verdict:

@@ -17,3 +17,15 @@ def test_the_startup_benchmark_prints_its_ratios(run_command: Callable) -> None:
         "import torch",
         "--help",
     ]
+
+
+def test_the_safety_benchmark_prints_its_shares(run_command: Callable) -> None:
+    finished = run_command("benchmarks/safety.py", "--turns", "1", "--epochs", "2")
+    assert finished.returncode == 0, finished.stderr
+    assert "% for safety" in finished.stdout
+
+
+def test_the_checkpoint_benchmark_prints_its_ratio(run_command: Callable) -> None:
+    finished = run_command("benchmarks/checkpoint.py", "--turns", "1", "--megabytes", "12")
+    assert finished.returncode == 0, finished.stderr
+    assert "ratio" in finished.stdout

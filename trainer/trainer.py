@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import islice
-from math import isfinite, nan
+from math import isfinite
 from typing import Any
 
 import torch
@@ -18,7 +18,6 @@ from utils.clock import Clock
 from utils.device import to_device
 from utils.epoch_metrics import EpochMetrics
 from utils.errors import ConfigError
-from utils.failures import is_finite
 from utils.few_batches import FirstBatches, SameBatches
 from utils.plain_loader import as_portions
 from utils.precision import autocast, gradient_scaler
@@ -185,8 +184,6 @@ class Trainer(BaseTrainer):
     def _save(self, epoch: int | None = None, best: bool = False) -> None:
         loss = self.train_metrics.means.over_ranks(self.device).avg("loss")  # sums keep a nan or an infinity
         self._refuse_not_finite(loss)
-        if not is_finite(self.model, self.optimizer):
-            self._refuse_not_finite(nan, "a weight, or what the optimizer keeps of it,")
         super()._save(epoch, best)
 
     def _log_row(self, epoch: int, progress: Progress) -> dict[str, float]:

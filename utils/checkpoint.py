@@ -2,7 +2,7 @@
 
 import zipfile
 from collections import Counter, OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,19 @@ MOST_VALUES, DEEPEST = 200_000, 250  # of a config
 PLAIN = (bool, int, float, str, bytes, complex, type(None), torch.dtype, torch.device, torch.Size)
 
 
-def to_plain(value: Any, path: str = "checkpoint") -> Any:
+def _as_is(tensor: torch.Tensor, path: str) -> torch.Tensor:
+    return tensor
+
+
+def to_plain(value: Any, path: str = "checkpoint", copied: Callable[[torch.Tensor, str], torch.Tensor] = _as_is) -> Any:
     """The value as data that `torch.load(weights_only=True)` opens; raises UserError naming what is not.
 
     NumPy numbers become Python numbers and NumPy arrays tensors; containers keep their kind.
+
+    :param copied: (tensor, its key path) -> what stands for it
     """
     if isinstance(value, torch.Tensor):
-        return value.detach().as_subclass(torch.Tensor)
+        return copied(value.detach().as_subclass(torch.Tensor), path)
     if isinstance(value, np.generic):
         value = value.item()
     if type(value) in PLAIN:
@@ -43,13 +49,14 @@ def to_plain(value: Any, path: str = "checkpoint") -> Any:
         return Counter(dict(value))
     if isinstance(value, dict):
         kind = OrderedDict if isinstance(value, OrderedDict) else dict
-        plain: Any = kind((to_plain(key, path), to_plain(item, f"{path}.{key}")) for key, item in value.items())
+        items = ((to_plain(key, path), to_plain(item, f"{path}.{key}", copied)) for key, item in value.items())
+        plain: Any = kind(items)
         if hasattr(value, "_metadata"):  # the versions of a module's layers
             plain._metadata = value._metadata
         return plain
     if isinstance(value, (list, tuple, set)):
-        items = [to_plain(item, f"{path}[{index}]") for index, item in enumerate(value)]
-        return tuple(items) if isinstance(value, tuple) else set(items) if isinstance(value, set) else items
+        parts = [to_plain(item, f"{path}[{index}]", copied) for index, item in enumerate(value)]
+        return tuple(parts) if isinstance(value, tuple) else set(parts) if isinstance(value, set) else parts
     raise UserError(
         f"{path}: a {type(value).__module__}.{type(value).__qualname__} cannot go into a checkpoint; "
         "give numbers, strings, tensors, and lists or dicts of them"

@@ -3,12 +3,13 @@
 import logging
 import re
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from utils import checkpoint
 from utils.errors import ConfigError
-from utils.failures import save_error
+from utils.failures import is_finite, not_finite, save_error
 from utils.platform_files import link_or_copy, temporary_name
 
 LAST, PREVIOUS, BEST = "checkpoint-last.pth", "checkpoint-previous.pth", "model_best.pth"
@@ -19,19 +20,25 @@ class CheckpointFolder:
     """Writes each checkpoint once, whole, and then gives it its names.
 
     :param keep_last: how many `checkpoint-epochN.pth` stay (None: all)
+    :param parameters: which of the weights must be finite numbers
     """
 
-    def __init__(self, path: Path, keep_last: int | None = None) -> None:
+    def __init__(self, path: Path, keep_last: int | None = None, parameters: Collection[str] = ()) -> None:
         self.path = path
         self.keep_last = keep_last
+        self.parameters = parameters
 
     def save(self, state: dict[str, Any], epoch: int | None = None, best: bool = False) -> Path:
         """The state becomes `checkpoint-last.pth`, the one before stays as `checkpoint-previous.pth`.
+
+        Raises SaveError if it cannot be written, UserError if a parameter in it is no finite number.
 
         :param epoch: also name it `checkpoint-epochN.pth`
         :param best: also name it `model_best.pth`
         """
         last = self.path / LAST
+        if not is_finite(state, self.parameters):
+            raise not_finite("a weight, or what the optimizer keeps of it, is no finite number", state["step"], last)
         names = [f"checkpoint-epoch{epoch}.pth"] * (epoch is not None) + [BEST] * best
         try:
             checkpoint.write(state, last, [self.path / name for name in names], previous=self.path / PREVIOUS)
@@ -39,6 +46,9 @@ class CheckpointFolder:
             raise save_error(error, last) or error from error
         self._prune()
         return last
+
+    def wait(self) -> None:
+        """Returns when the last save is on the disk: here, as soon as it has returned itself."""
 
     def newest(self) -> Path | None:
         """The good checkpoint with the highest step inside; None if there is no checkpoint at all.

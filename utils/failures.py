@@ -3,6 +3,7 @@
 import errno
 import shutil
 import traceback
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,23 @@ def _full(path: Path) -> str:
     return f"the disk is full ({free / 1e6:,.0f} MB free), or the file too large for it"
 
 
-def is_finite(model: torch.nn.Module, optimizer: Any) -> bool:
-    """Whether all weights, and what the optimizer keeps of them, are numbers; waits for the device."""
-    kept = [value for state in getattr(optimizer, "state", {}).values() for value in _tensors(state)]
-    tensors = [value.detach() for value in (*model.parameters(), *kept) if value.is_floating_point() and value.numel()]
+def not_finite(what: str, step: int, good: Path) -> UserError:
+    """What to raise for a loss or a weight that is no finite number."""
+    advice = "Try a lower learning rate, trainer.clip_grad_norm, or cleaner data"
+    return UserError(f"{what} at step {step}; the last good checkpoint is {good}. {advice}")
+
+
+def is_finite(state: dict[str, Any], parameters: Collection[str]) -> bool:
+    """Whether the parameters in a checkpoint's state, and what the optimizer keeps of them, are finite numbers.
+
+    Buffers may hold what they like. Waits for the device.
+    """
+    optimizer = state.get("optimizer")
+    kept = optimizer.get("state") if isinstance(optimizer, dict) else None
+    parts = list(kept.values()) if isinstance(kept, dict) else []
+    weights = [value for name, value in state["state_dict"].items() if name in parameters]
+    tensors = [value for value in (*weights, *(value for part in parts for value in _tensors(part)))]
+    tensors = [value.detach() for value in tensors if value.is_floating_point() and value.numel()]
     if not tensors:
         return True
     norms = [norm.to("cpu") for norm in torch._foreach_norm(tensors, float("inf"))]

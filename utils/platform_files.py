@@ -69,8 +69,11 @@ def temporary_name(path: Path) -> Path:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Gives a name to write to; what is written there becomes `path` at the end, or is removed if anything fails."""
+def replacing(path: Path, sync: bool = True) -> Iterator[Path]:
+    """Gives a name to write to; what is written there becomes `path` at the end, or is removed if anything fails.
+
+    :param sync: return when the name is on the disk
+    """
     temporary = temporary_name(path)
     try:
         yield temporary
@@ -78,12 +81,17 @@ def replacing(path: Path) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if sync:
+        sync_folder(path.parent)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Writes a file so that any crash leaves the old one or the new one, never a part."""
-    with replacing(path) as temporary, open(temporary, "wb") as handle:
+def write_whole(path: Path, data: bytes, sync: bool = True) -> None:
+    """Writes a file so that any crash leaves the old one or the new one, never a part.
+
+    :param sync: a crash of the machine too, not only of the process
+    """
+    with replacing(path, sync) as temporary, open(temporary, "wb") as handle:
         handle.write(data)
         handle.flush()
-        sync_file(handle.fileno())
+        if sync:
+            sync_file(handle.fileno())

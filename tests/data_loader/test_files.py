@@ -58,7 +58,7 @@ BROKEN = {
     "floats": (b"\0\0\x0d\x03" + idx_bytes(IMAGES)[4:], "not an idx file of bytes with 3 dimensions"),
     "half a header": (idx_bytes(IMAGES)[:10], "not an idx file of bytes with 3 dimensions"),
     "truncated": (idx_bytes(IMAGES)[:-5], "19 bytes of data where its header promises 24"),
-    "too long": (idx_bytes(IMAGES) + b"\0", "25 bytes of data where its header promises 24"),
+    "too long": (idx_bytes(IMAGES) + b"\0", "more than 24 bytes of data where its header promises 24"),
 }
 
 

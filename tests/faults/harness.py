@@ -142,7 +142,9 @@ class Trainings:
         COUNTS["trials"] += 1
         done = self.begin("spoilt").wait()
         assert done.returncode == 1, done
-        assert "a weight, or what the optimizer keeps of it, is nan at step 3; the last good" in done.stderr
+        assert (
+            "a weight, or what the optimizer keeps of it, is no finite number at step 3; the last good" in done.stderr
+        )
         for path in self.models("spoilt").glob("*.pth"):
             assert torch.load(path, weights_only=True)["state_dict"]["unused"].isfinite().all()
 

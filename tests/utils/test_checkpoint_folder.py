@@ -100,8 +100,7 @@ def test_damaged_checkpoints_are_passed_over_by_name(tmp_path):
     checkpoint.write(state(1), tmp_path / "checkpoint-epoch1.pth")
     (tmp_path / PREVIOUS).write_bytes(content)
     assert folder.newest() == tmp_path / "checkpoint-epoch1.pth"
-    assert len(folder.damaged) == 1
-    assert str(tmp_path / PREVIOUS) in folder.damaged[0]
+    assert [line.split(": ")[0] for line in folder.damaged] == [str(tmp_path / PREVIOUS), str(tmp_path / LAST)]
 
 
 def test_a_folder_of_damaged_checkpoints_is_an_error_and_never_an_empty_one(tmp_path):
