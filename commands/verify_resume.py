@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import tempfile
+import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -77,10 +78,13 @@ def _train(build: Any, config: Any, tree: Any, folder: Path, run_id: str, stop_a
 def _part(
     build: Any, tree: Any, name: str, device: str | None, folder: Path, run_id: str, stop_at: int, kill_at: int
 ) -> None:
+    from tqdm import tqdm
+
     from parse_config import ConfigParser
     from settings.document import Document
     from utils.checkpoint import read
 
+    tqdm.set_lock(threading.RLock())  # its own is shared with other processes, and outlives a kill
     run = folder / "models" / tree.get("name", "run") / run_id
     resume = run / "checkpoint-last.pth"
     if resume.exists():

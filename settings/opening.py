@@ -10,10 +10,10 @@ from typing import Any
 from settings import references
 from settings.checking import may_be_added
 from settings.command_line import modification
-from settings.document import Document, KeyPath, keys_of
+from settings.document import Document, KeyPath, dotted, keys_of
 from settings.inheritance import read_extended
 from settings.overrides import apply_sets, set_value
-from settings.resuming import Change, changes
+from settings.resuming import Change, changes, differences, shown_or_none
 from utils.errors import ConfigError
 
 
@@ -35,7 +35,7 @@ def open_config(values: dict[str, Any], options: Sequence[Any], trainer_options:
     :param trainer_options: the dataclass of the trainer section
     :param best: a run's folder means its best checkpoint, not the newest, and nothing goes on
     """
-    file, resume = values.get("config"), values.get("resume")
+    file, resume, wanted = values.get("config"), values.get("resume"), None
     if resume == "auto":
         if file is None:
             raise ConfigError("-r auto goes on with the newest run of a config's name: add -c CONFIG")
@@ -48,6 +48,8 @@ def open_config(values: dict[str, Any], options: Sequence[Any], trainer_options:
     document, stored = opened.document, copy.deepcopy(opened.document.tree)
     paths = _override(document, values, options, trainer_options)
     goes_on = opened.resume is not None and not opened.weights_only
+    if wanted is not None and goes_on:
+        _tell_what_does_not_count(document, wanted)
     references.resolve(document, paths if goes_on else None)  # what a checkpoint holds is resolved
     if goes_on and not best:
         if not opened.in_place and ("trainer", "save_dir") not in paths:
@@ -65,6 +67,14 @@ def _override(
         paths.append(keys_of(document.tree, target))
         set_value(document, paths[-1], value, flag)
     return paths + apply_sets(document, values.get("set") or (), may_be_added(trainer_options))
+
+
+def _tell_what_does_not_count(document: Document, wanted: Document) -> None:
+    """`-r auto` goes on with the config that the run has stored: says where the file says otherwise by now."""
+    for path, (counts, said) in differences(document.tree, wanted.tree).items():
+        if path not in (("$schema",), ("trainer", "threads")) and said != "auto" and not references.is_late(said):
+            line = "%s: the run has %s, which counts, not the %s of the file; -s changes it"
+            logging.getLogger("train").warning(line, dotted(path), shown_or_none(counts), shown_or_none(said))
 
 
 def _refuse_to_write_elsewhere(document: Document, checkpoint: Path | None) -> None:

@@ -42,7 +42,7 @@ class Change:
     verdict: Verdict
 
     def __str__(self) -> str:
-        return f"{dotted(self.path)}: {_shown(self.before)} -> {_shown(self.after)} ({self.verdict})"
+        return f"{dotted(self.path)}: {shown_or_none(self.before)} -> {shown_or_none(self.after)} ({self.verdict})"
 
 
 def changes(stored: dict[str, Any], document: Document, allowed: bool) -> list[Change]:
@@ -50,7 +50,7 @@ def changes(stored: dict[str, Any], document: Document, allowed: bool) -> list[C
 
     :param allowed: --allow was given: such changes too
     """
-    found = [Change(path, *values, _verdict(path)) for path, values in _differences(stored, document.tree).items()]
+    found = [Change(path, *values, _verdict(path)) for path, values in differences(stored, document.tree).items()]
     breaking = [change for change in found if change.verdict == "breaking"]
     if breaking and not allowed:
         raise ConfigError(
@@ -83,16 +83,17 @@ def _verdict(path: KeyPath) -> Verdict:
     return "breaking"
 
 
-def _differences(before: Any, after: Any, path: KeyPath = ()) -> dict[KeyPath, tuple[Any, Any]]:
+def differences(before: Any, after: Any, path: KeyPath = ()) -> dict[KeyPath, tuple[Any, Any]]:
     """The paths of the values that differ, with both values; an object is compared key by key, a list as a whole."""
     if not (isinstance(before, dict) and isinstance(after, dict)):
         same = before == after and type(before) is type(after)
         return {} if same else {path: (before, after)}
     found: dict[KeyPath, tuple[Any, Any]] = {}
     for key in [*before, *(key for key in after if key not in before)]:
-        found |= _differences(before.get(key, MISSING), after.get(key, MISSING), (*path, key))
+        found |= differences(before.get(key, MISSING), after.get(key, MISSING), (*path, key))
     return found
 
 
-def _shown(value: Any) -> str:
+def shown_or_none(value: Any) -> str:
+    """A value as JSON has it."""
     return "(none)" if value is MISSING else json.dumps(value, ensure_ascii=False)

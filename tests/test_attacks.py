@@ -279,7 +279,7 @@ def test_a_config_inside_a_checkpoint_has_no_more_rights(stranger, tmp_path, run
     state |= {"log": {}, "fingerprint": {}, "extra": {}}
     write(state, tmp_path / "gift.pth")
     for script in ("train.py", "test.py"):
-        done = run_command(script, "-r", tmp_path / "gift.pth")
+        done = run_command(script, "-r", tmp_path / "gift.pth", "-s", f"trainer.save_dir={tmp_path}")
         assert done.returncode == 2, done.stderr
         assert "arch.type: 'os.system'" in done.stderr
         assert "Traceback" not in done.stderr

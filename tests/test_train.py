@@ -321,6 +321,10 @@ def test_auto_goes_on_with_the_newest_run_of_the_name_or_begins_one(
     again = run_command("train.py", "-c", file, "-r", "auto", "-s", "trainer.epochs=3")
     assert f"goes on with {tmp_path / 'models' / 'Digits' / 'run'}" in again.stdout, again.stderr
     assert rows_of(tmp_path)[-1]["epoch"] == 3
+    assert "-s changes it" not in again.stdout.replace("trainer.epochs", "")
+    file.write_text(json.dumps(digits_config | {"seed": 7}))
+    told = run_command("train.py", "-c", file, "-r", "auto")
+    assert "seed: the run has 0, which counts, not the 7 of the file; -s changes it" in told.stdout, told
     for path in (tmp_path / "models" / "Digits" / "run").glob("*.pth"):
         path.write_bytes(b"damaged")
     refused = run_command("train.py", "-c", file, "-r", "auto")
