@@ -178,10 +178,10 @@ class TensorDataLoader(BaseDataLoader):
         return self
 
     def _make(self, order: Iterable[Place]) -> Iterator[tuple[Tensor, ...]]:
-        device = self.tensors[0].device
+        device, alone = self.tensors[0].device, dist.world_size() == 1
         for place in order:
-            mine = place.indices[place.mine_or_one].to(device)
-            inputs, *others = (tensor[mine] for tensor in self.tensors)
+            mine = (place.indices if alone else place.indices[place.mine_or_one]).to(device)
+            inputs, *others = [tensor.index_select(0, mine) for tensor in self.tensors]
             if self.augment is not None:  # drawn for the whole batch, so that no share's draws depend on the others
                 draws = self.augment.draw(len(place.indices), generator(place.seed, place.number))
                 inputs = self.augment.apply(inputs, draws[place.mine_or_one].to(device))

@@ -54,7 +54,7 @@ def waiting_for_data() -> float:
     """Seconds that it takes to be interruptible while waiting for a batch."""
     stopping, started = Stopping(), perf_counter()
     for _ in range(10_000):
-        with stopping.interruptible():
+        with stopping.interruptible:
             pass
     return (perf_counter() - started) / 10_000
 

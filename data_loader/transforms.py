@@ -72,8 +72,10 @@ class Normalize:
     """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], largest: float = 255) -> None:
-        self.mean = torch.tensor(mean).view(-1, 1, 1) * largest
-        self.std = torch.tensor(std).view(-1, 1, 1) * largest
+        self.scale = 1 / (torch.tensor(std).view(-1, 1, 1) * largest)
+        self.shift = -torch.tensor(mean).view(-1, 1, 1) * largest * self.scale
 
     def __call__(self, images: Tensor) -> Tensor:
-        return (images - self.mean.to(images.device)) / self.std.to(images.device)
+        if self.scale.device != images.device:
+            self.scale, self.shift = self.scale.to(images.device), self.shift.to(images.device)
+        return torch.addcmul(self.shift, images if images.is_floating_point() else images.float(), self.scale)

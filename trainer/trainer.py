@@ -57,7 +57,7 @@ class Trainer(BaseTrainer):
     ) -> None:
         super().__init__(model, criterion, metric_ftns, optimizer, config)
         options = self.options
-        self.device = device
+        self.device, self.rank, self.world_size = device, dist.rank(), dist.world_size()
         self.data_loader = as_portions(data_loader).to(device)
         self.data_loader.seed = self.seed
         self.valid_data_loader = (
@@ -83,7 +83,6 @@ class Trainer(BaseTrainer):
         self.ema = WeightAverage(model, options.ema_decay)
         self.train_metrics = EpochMetrics(metric_ftns, device)
         self.log_step = options.log_step or max(1, int((getattr(data_loader, "batch_size", None) or 1) ** 0.5))
-        self._losses: list[Any] = []  # sums over the steps since the last row, to find the first that is not finite
         self._batches: Any = None  # the stream of portions, entered at the first step
         self._check_monitors()
 
@@ -97,10 +96,9 @@ class Trainer(BaseTrainer):
         with Progress(self.logger, title, end - start, self.step - start) as progress:
             while self.step < end:
                 batches = self._next_batches()
-                seed_generators(self.seed, dist.rank(), "step", self.step)
+                seed_generators(self.seed, self.rank, "step", self.step)
                 self._train_step(batches)
                 self.step += 1
-                self._losses.append(self.train_metrics.means.window("loss"))
                 progress.advance(sum(portion.n_total for portion in batches))
                 if self.step % self.log_step == 0:
                     progress.show(self._log_row(epoch, progress))
@@ -111,7 +109,7 @@ class Trainer(BaseTrainer):
             self.writer.add_batch("input", self.read_batch(batches[-1].batch)[0], self.step)
         log = self.train_metrics.result()
         if self.do_validation:
-            with self.stopping.interruptible():
+            with self.stopping.interruptible:
                 log |= {f"val_{name}": value for name, value in self._valid_epoch(epoch).items()}
         self.schedule.after_epoch(log)
         return log
@@ -125,7 +123,8 @@ class Trainer(BaseTrainer):
                 with self.autocast:
                     output = self.model(data)
                     loss = self.criterion(output, target)
-                self.scaler.scale(loss * (n * dist.world_size() / n_step)).backward()
+                share = n * self.world_size / n_step
+                self.scaler.scale(loss if share == 1 else loss * share).backward()
             self.train_metrics.update(loss, output, target, n)
         self.scaler.unscale_(self.optimizer)
         self._clip_gradient()
@@ -174,7 +173,7 @@ class Trainer(BaseTrainer):
         """The batches of the next step. The stream is entered once, where the run is, and then goes on."""
         if self._batches is None:
             self._batches = self.data_loader.portions(self.clock.next_batch(self.step))
-        with self.stopping.interruptible():
+        with self.stopping.interruptible:
             return list(islice(self._batches, self.clock.group_size(self.step)))
 
     def _clip_gradient(self) -> None:
@@ -189,13 +188,15 @@ class Trainer(BaseTrainer):
     def _log_row(self, epoch: int, progress: Progress) -> dict[str, float]:
         values = self.train_metrics.recent()
         self._refuse_not_finite(values.get("loss"))
-        self._losses.clear()
         self._write_row("step", epoch, values, **progress.timing())
         return values
 
     def _first_bad_step(self) -> int:
-        finite = [isfinite(float(loss)) for loss in self._losses]
-        return self.step if all(finite) else self.step - len(finite) + 1 + finite.index(False)
+        finite, step = [isfinite(loss) for loss in self.train_metrics.means.values("loss")], self.step
+        behind = len(finite) - finite.index(False) if False in finite else 0  # batches from the first bad one on
+        while behind > (size := self.clock.group_size(step - 1)):
+            behind, step = behind - size, step - 1
+        return step
 
     def _is_finished(self) -> bool:
         return self._epochs_done() >= self.clock.epochs or self.monitor.should_stop

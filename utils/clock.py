@@ -65,4 +65,4 @@ class Clock:
 
     def group_size(self, step: int) -> int:
         """How many batches that step has."""
-        return self.next_batch(step + 1) - self.next_batch(step)
+        return 1 if self.accumulation == 1 else self.next_batch(step + 1) - self.next_batch(step)

@@ -85,6 +85,9 @@ def to_device(batch: Any, device: torch.device, memory_format: torch.memory_form
     if isinstance(batch, torch.nn.Module):
         return batch.to(device)
 
+    if device.type == "cpu" and memory_format is torch.preserve_format:
+        return batch  # is there already
+
     def move(tensor: torch.Tensor) -> torch.Tensor:
         layout = memory_format if tensor.dim() == 4 else torch.preserve_format
         return tensor.to(device, non_blocking=True, memory_format=layout)

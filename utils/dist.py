@@ -153,6 +153,8 @@ def unwrap(model: "torch.nn.Module") -> "torch.nn.Module":
 
 def local_gradients(model: "torch.nn.Module", enabled: bool) -> AbstractContextManager:
     """A context in which backward leaves gradients unshared, for all but the last batch of a step."""
+    if not enabled or world_size() == 1:
+        return nullcontext()
     from torch.nn.parallel import DistributedDataParallel
 
-    return model.no_sync() if enabled and isinstance(model, DistributedDataParallel) else nullcontext()
+    return model.no_sync() if isinstance(model, DistributedDataParallel) else nullcontext()

@@ -9,6 +9,7 @@ import torch
 
 from utils import dist
 from utils.checkpoint import to_plain
+from utils.device import map_tensors
 from utils.errors import ConfigError
 from utils.metric_tracker import MetricTracker
 
@@ -36,12 +37,14 @@ class EpochMetrics:
         self.means = MetricTracker("loss", *self.functions)
         self.device = device
 
-    @torch.no_grad()
     def update(self, loss: Any, output: Any, target: Any, n: int) -> None:
         """Adds a batch of `n` samples; waits for nothing."""
         if n == 0:
             return  # a borrowed batch
         self.means.update("loss", loss, n)
+        if not self.functions and not self.objects:
+            return
+        output = map_tensors(torch.Tensor.detach, output)
         for name, function in self.functions.items():
             self.means.update(name, function(output, target), n)
         for metric in self.objects.values():

@@ -8,11 +8,14 @@ import torch
 
 from utils import dist
 
+MOST_WAITING = 4096  # values, before they are read without anybody asking
+
 
 class MetricTracker:
     """Means of named values, weighted by the samples behind each.
 
-    Tensors are summed where they are, in double precision, and read only when a mean is asked for:
+    Tensors are kept where they are, and read only when a mean is asked for; then all are added up in double precision,
+    one after the other, so that it makes no difference when and how often somebody asks:
 
         tracker = MetricTracker("loss", "accuracy")
         tracker.update("loss", loss, n=len(target))
@@ -23,40 +26,65 @@ class MetricTracker:
 
     def __init__(self, *keys: str, writer: Any = None) -> None:
         self.writer = writer
+        self._begin_with(keys)
+
+    def _begin_with(self, names: Iterable[str]) -> None:
         # sums and counts before the current window, and within it: an infinite value leaves with its window
-        self._totals, self._counts = _zeros(keys), _zeros(keys)
-        self._recent_totals, self._recent_counts = _zeros(keys), _zeros(keys)
+        self._totals, self._counts = _zeros(names), _zeros(names)
+        self._recent_totals, self._recent_counts = _zeros(self._totals), _zeros(self._totals)
+        self._waiting: dict[str, list[tuple[Any, float]]] = {name: [] for name in self._totals}
+        self._values: dict[str, list[float]] = {name: [] for name in self._totals}  # of the window, one by one
+        self._is_over = False  # the window that they are of
 
     def reset(self) -> None:
         """Forgets all values, keeps the names."""
-        names = list(self._totals)
-        self._totals, self._counts = _zeros(names), _zeros(names)
-        self._recent_totals, self._recent_counts = _zeros(names), _zeros(names)
+        self._begin_with(list(self._totals))
 
     def update(self, key: str, value: Any, n: float = 1) -> None:
-        """Adds `value`, the mean over `n` samples."""
+        """Adds `value`, the mean over `n` samples; waits for nothing."""
         if self.writer is not None:
             self.writer.add_scalar(key, value)
-        if isinstance(value, torch.Tensor):
-            precision = torch.float32 if value.device.type == "mps" else torch.float64
-            value = value.detach().to(precision)
-        self._totals.setdefault(key, 0.0)
-        self._counts.setdefault(key, 0)
-        self._recent_totals[key] = self._recent_totals.get(key, 0.0) + value * n
-        self._recent_counts[key] = self._recent_counts.get(key, 0) + n
+        if key not in self._waiting:
+            for cells in (self._totals, self._counts, self._recent_totals, self._recent_counts):
+                cells[key] = 0
+            self._waiting[key], self._values[key] = [], []
+        waiting = self._waiting[key]
+        # a copy: what a metric gives may be its own, and change
+        waiting.append((value.detach().clone() if isinstance(value, torch.Tensor) else value, n))
+        if len(waiting) >= MOST_WAITING:
+            self._add_up()
+
+    def _add_up(self) -> None:
+        """Takes in what waits: the one place where the device is waited for."""
+        for key, waiting in self._waiting.items():
+            if not waiting:
+                continue
+            if self._is_over:
+                self._values, self._is_over = {name: [] for name in self._totals}, False
+            if all(isinstance(value, torch.Tensor) and value.dim() == 0 for value, _ in waiting):
+                values = torch.stack([value for value, _ in waiting]).tolist()
+            else:
+                values = [float(value) for value, _ in waiting]
+            for value, (_, n) in zip(values, waiting):
+                self._recent_totals[key] += value * n
+                self._recent_counts[key] += n
+            self._values[key] += values
+            waiting.clear()
 
     def avg(self, key: str) -> float:
         """The mean of one value so far; 0 before the first update."""
         count = self.count(key)
-        return float(self._totals[key] + self._recent_totals.get(key, 0.0)) / count if count else 0.0
-
-    def window(self, key: str) -> Any:
-        """The sum of one value since `recent` was last asked; a tensor stays where it is."""
-        return self._recent_totals.get(key, 0.0)
+        return float(self._totals[key] + self._recent_totals[key]) / count if count else 0.0
 
     def count(self, key: str) -> float:
         """How many samples stand behind one value."""
-        return self._counts[key] + self._recent_counts.get(key, 0)
+        self._add_up()
+        return self._counts[key] + self._recent_counts[key]
+
+    def values(self, key: str) -> list[float]:
+        """What was added in the current window, or, where nothing has been since, in the one before."""
+        self._add_up()
+        return self._values[key]
 
     def result(self) -> dict[str, float]:
         """The mean of every value so far, as Python numbers."""
@@ -66,23 +94,22 @@ class MetricTracker:
         """The means over what all processes added since the last call, if anything; every rank must call it."""
         totals, counts = dist.sum_over_ranks(self.sums(device))[2:].tolist()
         for key in self._totals:
-            self._totals[key] = self._totals[key] + self._recent_totals.get(key, 0.0)
-            self._counts[key] += self._recent_counts.get(key, 0)
-        self._recent_totals, self._recent_counts = _zeros(self._totals), _zeros(self._totals)
+            self._totals[key] += self._recent_totals[key]
+            self._counts[key] += self._recent_counts[key]
+        self._recent_totals, self._recent_counts, self._is_over = _zeros(self._totals), _zeros(self._totals), True
         return {key: total / n for key, total, n in zip(self._totals, totals, counts) if n}
 
     def sums(self, device: torch.device) -> torch.Tensor:
         """Totals and counts before the current window and within it, as one tensor: float64 [4, names]."""
-        rows: list[dict[str, Any]] = [self._totals, self._counts, self._recent_totals, self._recent_counts]
+        self._add_up()
+        rows = [self._totals, self._counts, self._recent_totals, self._recent_counts]
         precision = torch.float32 if device.type == "mps" else torch.float64
-        cells = [
-            torch.as_tensor(row.get(key, 0.0), dtype=precision, device=device) for row in rows for key in self._totals
-        ]
-        return torch.stack(cells).view(4, -1) if cells else torch.zeros(4, 0)
+        return torch.tensor([[row[key] for key in self._totals] for row in rows], dtype=precision, device=device)
 
     def load_sums(self, sums: torch.Tensor) -> None:
         """Takes back what `sums` gave."""
         rows: list[dict[str, Any]] = [dict(zip(self._totals, row)) for row in sums.tolist()]
+        self._begin_with(list(self._totals))
         self._totals, self._counts, self._recent_totals, self._recent_counts = rows
 
     def over_ranks(self, device: torch.device) -> "MetricTracker":
@@ -96,10 +123,11 @@ class MetricTracker:
     @property
     def _data(self) -> Any:
         """The columns `total`, `counts`, `average` by name, with an `index`, as older projects read them."""
+        self._add_up()
         return SimpleNamespace(
             index=_Index(self._totals),
-            total={key: float(total + self._recent_totals.get(key, 0.0)) for key, total in self._totals.items()},
-            counts={key: count + self._recent_counts.get(key, 0) for key, count in self._counts.items()},
+            total={key: float(total + self._recent_totals[key]) for key, total in self._totals.items()},
+            counts={key: count + self._recent_counts[key] for key, count in self._counts.items()},
             average=self.result(),
         )
 

@@ -1,6 +1,7 @@
 """Randomness with an address: every draw comes from a seed that is a function of a place, never of what came before."""
 
 import random
+from functools import cache
 from hashlib import blake2b
 from typing import Any
 
@@ -20,19 +21,23 @@ def generator(*place: int | str) -> torch.Generator:
 
 def seed_generators(*place: int | str) -> None:
     """Sets the global generators of torch (CPU and current accelerator), `random` and NumPy from a place."""
-    seed_cpu_generators(*place)
+    seed = seed_cpu_generators(*place)
     if torch.cuda.is_initialized():
-        torch.cuda.default_generators[torch.cuda.current_device()].manual_seed(derive_seed(*place))
-    elif torch.backends.mps.is_available():
-        torch.mps.manual_seed(derive_seed(*place))
+        torch.cuda.default_generators[torch.cuda.current_device()].manual_seed(seed)
+    elif _has_mps():
+        torch.mps.manual_seed(seed)
 
 
-def seed_cpu_generators(*place: int | str) -> None:
+_has_mps = cache(torch.backends.mps.is_available)
+
+
+def seed_cpu_generators(*place: int | str) -> int:
     """Sets the global generators that loading samples draws from: torch's of the CPU, `random` and NumPy."""
     seed = derive_seed(*place)
     torch.default_generator.manual_seed(seed)  # 1 us; torch.manual_seed takes 85
     random.seed(seed)
     np.random.seed(seed & 0xFFFFFFFF)
+    return seed
 
 
 def seed_own_generator(drawing: Any, *place: int | str) -> None:

@@ -5,8 +5,6 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from types import FrameType
 from typing import Any
@@ -30,7 +28,7 @@ class StopAsked(BaseException):
 
 
 class Stopping:
-    """Within this context signals only leave a note; `poll` and `interruptible` are where it is heard.
+    """Within this context signals only leave a note; `poll` and the context `interruptible` are where it is heard.
 
     Outside the main thread, and where it is not entered, the same calls do nothing.
     """
@@ -39,6 +37,7 @@ class Stopping:
         self.asked: str | None = None
         self._may_raise = False
         self._before: dict[int, Any] = {}
+        self.interruptible = _Interruptible(self)
 
     def __enter__(self) -> "Stopping":
         if threading.current_thread() is threading.main_thread():
@@ -54,27 +53,12 @@ class Stopping:
 
     def poll(self) -> None:
         """Raises StopAsked if a signal has come, on all processes together; every rank must call it."""
-        names = [None, *SIGNALS]
-        asked = names[dist.most(names.index(self.asked))]
+        asked = self.asked
+        if not self.interruptible.alone:
+            names = [None, *SIGNALS]
+            asked = names[dist.most(names.index(asked))]
         if asked is not None:
             raise StopAsked(asked)
-
-    @contextmanager
-    def interruptible(self) -> Iterator[None]:
-        """A context that a signal ends at once, with StopAsked: while waiting for data, which may take long.
-
-        With several processes it does not: they stop together, at the next `poll`.
-        """
-        if dist.world_size() > 1:
-            yield
-            return
-        if self.asked is not None:
-            raise StopAsked(self.asked)
-        self._may_raise = True
-        try:
-            yield
-        finally:
-            self._may_raise = False
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
@@ -86,6 +70,26 @@ class Stopping:
             os.write(2, b"\nfinishing this step and saving; press Ctrl-C again to leave at once\n")
         if self._may_raise:
             raise StopAsked(name)
+
+
+class _Interruptible:
+    """A context that a signal ends at once, with StopAsked: while waiting for data, which may take long.
+
+    With several processes it does not: they stop together, at the next `poll`.
+    """
+
+    def __init__(self, stopping: Stopping) -> None:
+        self.stopping = stopping
+        self.alone = dist.world_size() == 1
+
+    def __enter__(self) -> None:
+        if self.alone:
+            if self.stopping.asked is not None:
+                raise StopAsked(self.stopping.asked)
+            self.stopping._may_raise = True
+
+    def __exit__(self, *exception: object) -> None:
+        self.stopping._may_raise = False
 
 
 def stop_while_preparing() -> None:
