@@ -129,12 +129,12 @@ class ConfigParser(RunFolders):
         paths = [(name, index) for index in range(len(items))] if isinstance(items, list) else [(name,)]
         return [build_callable(self.document, path, module) for path in paths]
 
-    def trainer_class(self, module: Any) -> Any:
-        """The trainer that `trainer.type` names."""
+    def named(self, name: str, module: Any) -> Any:
+        """The class or function that section `name` names; without a type, `Trainer`."""
         try:
-            return find(self["trainer"].get("type", "Trainer"), several(module))
+            return find(self[name].get("type", "Trainer"), several(module))
         except LookupError as error:
-            raise ConfigError(self.document.fault(("trainer", "type"), str(error)).line) from None
+            raise ConfigError(self.document.fault((name, "type"), str(error)).line) from None
 
     # -- values -----------------------------------------------------------------------------------------------------
 

@@ -49,7 +49,7 @@ def main(config: ConfigParser) -> dict[str, float]:
         metrics=module_metrics,
         trainer=module_trainer,
     )
-    Trainer = config.trainer_class(module_trainer)
+    Trainer = config.named("trainer", module_trainer)
     options = Trainer.Options.of(config["trainer"])
     logger = config.get_logger("test", max(1, options.verbosity))
 

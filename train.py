@@ -58,13 +58,14 @@ def build(config: ConfigParser) -> Any:
     from utils.clock import Clock
     from utils.determinism import fix_algorithms, fix_threads
     from utils.device import prepare_device, to_device
+    from utils.fused import choose_form
     from utils.run_facts import run_facts
     from utils.schedule import make_scheduler
     from utils.seed import seed_generators
 
     module = modules()
     config.check(**module)
-    Trainer = config.trainer_class(module["trainer"])
+    Trainer = config.named("trainer", module["trainer"])
     options = Trainer.Options.of(config["trainer"])
     logger = config.get_logger("train", options.verbosity)
 
@@ -93,7 +94,8 @@ def build(config: ConfigParser) -> Any:
     criterion = to_device(config.init_callables("loss", module["loss"])[0], device)
     metrics = config.init_callables("metrics", module["metrics"])
 
-    # optimizer
+    # optimizer, in its fastest form
+    choose_form(config, config.named("optimizer", module["optimizer"]), model)
     trainable_params = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = config.init_obj("optimizer", module["optimizer"], trainable_params)
 

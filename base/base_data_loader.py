@@ -65,7 +65,8 @@ class BaseDataLoader(DataLoader):
             raise ValueError("batch_size must be a number: batches are what is counted")
         if "batch_sampler" not in options:
             options = options | {"batch_size": batch_size, "sampler": sampler, "shuffle": shuffle and sampler is None}
-        options["pin_memory"] = bool(options.get("pin_memory")) and torch.accelerator.is_available()
+        pinned = options.get("pin_memory", torch.cuda.is_available())
+        options["pin_memory"] = bool(pinned) and torch.accelerator.is_available()
         # for a `split_validation` of an older project's own
         self.init_kwargs: dict[str, Any] = {"dataset": dataset, "batch_size": batch_size, "shuffle": False}
         self.init_kwargs |= {"collate_fn": collate_fn, "num_workers": num_workers}
@@ -119,7 +120,7 @@ class BaseDataLoader(DataLoader):
     def _portions(self, order: Iterator[Place]) -> Iterator[Portion]:
         order, order_again = tee(order)
         for batch, place in zip(self._make(order), order_again):
-            yield Portion(batch, place.mine.stop - place.mine.start, len(place.indices))
+            yield Portion(batch, place.mine.stop - place.mine.start, place.n)
 
     def _split_sampler(self, split: float | int) -> tuple[Any, Any]:
         """The samplers of the training and of the validation part; (None, None) without a split."""
@@ -183,7 +184,7 @@ class TensorDataLoader(BaseDataLoader):
             mine = (place.indices if alone else place.indices[place.mine_or_one]).to(device)
             inputs, *others = [tensor.index_select(0, mine) for tensor in self.tensors]
             if self.augment is not None:  # drawn for the whole batch, so that no share's draws depend on the others
-                draws = self.augment.draw(len(place.indices), generator(place.seed, place.number))
+                draws = self.augment.draw(place.n, generator(place.seed, place.number))
                 inputs = self.augment.apply(inputs, draws[place.mine_or_one].to(device))
             yield self.transform(inputs) if self.transform else inputs, *others
 

@@ -18,7 +18,7 @@ from settings.names import closest, suggestion
 from settings.references import escape
 from settings.resuming import apply_to_optimizer
 from utils import checkpoint, dist
-from utils.background_save import BackgroundCheckpoints
+from utils.background_save import checkpoints_of
 from utils.checkpoint_folder import LAST, CheckpointFolder
 from utils.determinism import fix_algorithms, fix_threads
 from utils.device import prepare_device
@@ -200,9 +200,7 @@ class BaseTrainer(ABC):
         """Takes up the checkpoint to resume from, or writes and reads back the first one."""
         self.config.start_run()
         folder = self.config.save_dir
-        kind = BackgroundCheckpoints if self._options.save_in_background else CheckpointFolder
-        parameters = {name for name, _ in dist.unwrap(self.model).named_parameters()}
-        self._checkpoints = kind(folder, self._options.keep_last, parameters)
+        self._checkpoints = checkpoints_of(folder, self._options, dist.unwrap(self.model))
         if dist.is_main():
             self._checkpoints.clean()
             self._log = MetricsLog(self.config.log_dir)

@@ -32,6 +32,7 @@ class TrainerOptions:
     clip_grad_norm: float | None = None  # the largest norm of the whole gradient
     ema_decay: float | None = None  # judge and test a moving average of the weights, such as 0.999
     compile: bool = False  # torch.compile: minutes at first, faster steps after
+    profile: bool = False  # trace some of the first steps, for TensorBoard and ui.perfetto.dev
     channels_last: bool = False  # memory layout of images, faster on GPUs with mixed precision
 
     # exactness

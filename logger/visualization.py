@@ -56,10 +56,13 @@ class TensorboardWriter:
 
     def add_row(self, kind: str, values: dict[str, Any], step: int) -> None:
         """One point for each number in a row of the log, under the tag kind/name."""
-        if self.writer is not None:
-            for name, value in values.items():
-                if isinstance(value, (int, float)):
-                    self.writer.add_scalar(f"{kind}/{name}", value, step)
+        if self.writer is None:
+            return
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        numbers = {name: float(value) for name, value in values.items() if isinstance(value, (int, float))}
+        points = [Summary.Value(tag=f"{kind}/{name}", simple_value=value) for name, value in numbers.items()]
+        self.writer.file_writer.add_summary(Summary(value=points), step)  # one event: add_scalar takes 60 us a number
 
     def add_batch(self, tag: str, images: Any, step: int) -> None:
         """At most 32 images of a batch [B, 1 or 3, H, W] as a grid, stretched to the range of grey values."""

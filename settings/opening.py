@@ -13,7 +13,7 @@ from settings.command_line import modification
 from settings.document import Document, KeyPath, dotted, keys_of
 from settings.inheritance import read_extended
 from settings.overrides import apply_sets, set_value
-from settings.resuming import Change, changes, differences, shown_or_none
+from settings.resuming import MISSING, Change, changes, differences, shown_or_none
 from utils.errors import ConfigError
 
 
@@ -72,7 +72,8 @@ def _override(
 def _tell_what_does_not_count(document: Document, wanted: Document) -> None:
     """`-r auto` goes on with the config that the run has stored: says where the file says otherwise by now."""
     for path, (counts, said) in differences(document.tree, wanted.tree).items():
-        if path not in (("$schema",), ("trainer", "threads")) and said != "auto" and not references.is_late(said):
+        chosen = said in ("auto", MISSING) or references.is_late(said)  # by the run itself, when it began
+        if path not in (("$schema",), ("trainer", "threads")) and not chosen:
             line = "%s: the run has %s, which counts, not the %s of the file; -s changes it"
             logging.getLogger("train").warning(line, dotted(path), shown_or_none(counts), shown_or_none(said))
 

@@ -394,3 +394,25 @@ def test_a_branch_takes_the_best_checkpoint_along(train: Callable, digits_config
     first = tmp_path / "models" / "Digits" / "run" / "checkpoint-epoch1.pth"
     train(None, "-r", first, "--run-id", "branch")
     assert checkpoint(tmp_path, "model_best.pth", "branch")["step"] == checkpoint(tmp_path, "model_best.pth")["step"]
+
+
+def test_a_run_says_where_its_time_went_and_traces_some_steps_where_it_is_asked_to(
+    train: Callable, digits_config: Config, tmp_path: Path
+) -> None:
+    digits_config["trainer"]["len_epoch"] = 20
+    output = train(digits_config, "-s", "+trainer.profile=true").stdout
+    assert re.search(r"^In \d+ s: computing \d+%", output, re.MULTILINE)
+    (trace,) = (tmp_path / "log" / "Digits" / "run").glob("*.pt.trace.json")
+    names = {event.get("name") for event in json.loads(trace.read_text())["traceEvents"]}
+    assert "aten::conv2d" in names
+
+
+def test_the_fused_form_of_an_optimizer_is_stored_with_the_run_and_kept(
+    train: Callable, digits_config: Config, tmp_path: Path
+) -> None:
+    del digits_config["lr_scheduler"]
+    train(digits_config)
+    assert checkpoint(tmp_path)["config"]["optimizer"]["args"]["fused"] is True
+    train(digits_config, "-s", "+optimizer.args.fused=false", run="plain")
+    train(None, "-r", tmp_path / "models" / "Digits" / "plain", "-s", "trainer.epochs=3")
+    assert checkpoint(tmp_path, run="plain")["config"]["optimizer"]["args"]["fused"] is False

@@ -18,11 +18,12 @@ from utils.clock import Clock
 from utils.device import to_device
 from utils.epoch_metrics import EpochMetrics
 from utils.errors import ConfigError
-from utils.few_batches import FirstBatches, SameBatches
+from utils.few_batches import few_batches
 from utils.plain_loader import as_portions
 from utils.precision import autocast, gradient_scaler
 from utils.schedule import Schedule
 from utils.seed import seed_generators
+from utils.watch import Watch
 from utils.weight_average import WeightAverage
 
 
@@ -60,14 +61,9 @@ class Trainer(BaseTrainer):
         self.device, self.rank, self.world_size = device, dist.rank(), dist.world_size()
         self.data_loader = as_portions(data_loader).to(device)
         self.data_loader.seed = self.seed
-        self.valid_data_loader = (
-            valid_data_loader if valid_data_loader is None else as_portions(valid_data_loader).to(device)
-        )
         self.do_validation = valid_data_loader is not None
-        if options.overfit is not None:
-            self.data_loader = self.valid_data_loader = SameBatches(self.data_loader, options.overfit)
-        elif options.limit is not None and self.do_validation:
-            self.valid_data_loader = FirstBatches(self.valid_data_loader, options.limit)
+        self.valid_data_loader = as_portions(valid_data_loader).to(device) if self.do_validation else None
+        self.data_loader, self.valid_data_loader = few_batches(self.data_loader, self.valid_data_loader, options)
         self.lr_scheduler = lr_scheduler
         section = config.get("lr_scheduler") or {}
         anew = any(change.path[0] == "lr_scheduler" for change in config.changes)
@@ -83,6 +79,7 @@ class Trainer(BaseTrainer):
         self.ema = WeightAverage(model, options.ema_decay)
         self.train_metrics = EpochMetrics(metric_ftns, device)
         self.log_step = options.log_step or max(1, int((getattr(data_loader, "batch_size", None) or 1) ** 0.5))
+        self.watch = Watch(self.logger, self.data_loader, self.config if options.profile and dist.is_main() else None)
         self._batches: Any = None  # the stream of portions, entered at the first step
         self._check_monitors()
 
@@ -99,6 +96,7 @@ class Trainer(BaseTrainer):
                 seed_generators(self.seed, self.rank, "step", self.step)
                 self._train_step(batches)
                 self.step += 1
+                self.watch.step()
                 progress.advance(sum(portion.n_total for portion in batches))
                 if self.step % self.log_step == 0:
                     progress.show(self._log_row(epoch, progress))
@@ -109,7 +107,7 @@ class Trainer(BaseTrainer):
             self.writer.add_batch("input", self.read_batch(batches[-1].batch)[0], self.step)
         log = self.train_metrics.result()
         if self.do_validation:
-            with self.stopping.interruptible:
+            with self.stopping.interruptible, self.watch["validation"]:
                 log |= {f"val_{name}": value for name, value in self._valid_epoch(epoch).items()}
         self.schedule.after_epoch(log)
         return log
@@ -173,7 +171,7 @@ class Trainer(BaseTrainer):
         """The batches of the next step. The stream is entered once, where the run is, and then goes on."""
         if self._batches is None:
             self._batches = self.data_loader.portions(self.clock.next_batch(self.step))
-        with self.stopping.interruptible:
+        with self.stopping.interruptible, self.watch["waiting for data"]:
             return list(islice(self._batches, self.clock.group_size(self.step)))
 
     def _clip_gradient(self) -> None:
@@ -183,20 +181,24 @@ class Trainer(BaseTrainer):
     def _save(self, epoch: int | None = None, best: bool = False) -> None:
         loss = self.train_metrics.means.over_ranks(self.device).avg("loss")  # sums keep a nan or an infinity
         self._refuse_not_finite(loss)
-        super()._save(epoch, best)
+        with self.watch["checkpoints"]:
+            super()._save(epoch, best)
+
+    def train(self) -> dict[str, Any]:
+        with self.watch:
+            return super().train()
 
     def _log_row(self, epoch: int, progress: Progress) -> dict[str, float]:
-        values = self.train_metrics.recent()
+        values = self.train_metrics.recent()  # where the device is waited for
         self._refuse_not_finite(values.get("loss"))
-        self._write_row("step", epoch, values, **progress.timing())
+        with self.watch["logging"]:
+            self._write_row("step", epoch, values, **progress.timing())
         return values
 
     def _first_bad_step(self) -> int:
-        finite, step = [isfinite(loss) for loss in self.train_metrics.means.values("loss")], self.step
-        behind = len(finite) - finite.index(False) if False in finite else 0  # batches from the first bad one on
-        while behind > (size := self.clock.group_size(step - 1)):
-            behind, step = behind - size, step - 1
-        return step
+        finite = [isfinite(loss) for loss in self.train_metrics.means.values("loss")]
+        behind = len(finite) - 1 - finite.index(False) if False in finite else 0  # batches
+        return self.step - behind // self.clock.accumulation
 
     def _is_finished(self) -> bool:
         return self._epochs_done() >= self.clock.epochs or self.monitor.should_stop

@@ -13,6 +13,12 @@ from utils.checkpoint_folder import LAST, CheckpointFolder
 from utils.failures import SaveError
 
 
+def checkpoints_of(folder: Path, options: Any, model: torch.nn.Module) -> CheckpointFolder:
+    """Where a run with these options saves."""
+    kind = BackgroundCheckpoints if options.save_in_background else CheckpointFolder
+    return kind(folder, options.keep_last, {name for name, _ in model.named_parameters()})
+
+
 class BackgroundCheckpoints(CheckpointFolder):
     """As a CheckpointFolder, but `save` returns as soon as the state is copied; a thread writes the copy.
 

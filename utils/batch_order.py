@@ -16,7 +16,8 @@ class Place(NamedTuple):
     seed: int
     number: int
     first: int
-    indices: Tensor  # int64 [samples of the whole batch]
+    indices: Tensor  # int64 [n]
+    n: int  # samples of the whole batch
     mine: slice  # this rank's share of them
 
     @property
@@ -38,7 +39,7 @@ class Portion(NamedTuple):
 
 def share(n: int, rank: int, world: int) -> slice:
     """Rank `rank`'s slice of n samples; the slices differ by at most one sample and rank 0 has one first."""
-    return slice(-(-n * rank // world), -(-n * (rank + 1) // world))
+    return slice(0, n) if world == 1 else slice(-(-n * rank // world), -(-n * (rank + 1) // world))
 
 
 def order(sampler: Any, seed: int) -> Tensor:
@@ -85,5 +86,6 @@ def places_of_pass(loader: Any, seed: int, first: int, rank: int, world: int) ->
     start = sum(map(len, batches[:first]))
     for number in range(first, len(batches)):
         indices = batches[number]
-        yield Place(seed, number, start, indices, share(len(indices), rank, world))
-        start += len(indices)
+        n = indices.shape[0]
+        yield Place(seed, number, start, indices, n, share(n, rank, world))
+        start += n

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from utils import dist
+from utils.cores import usable_cores
 
 NONDETERMINISTIC = re.compile(r"(.+?) does not have a deterministic implementation")
 _operations: set[str] = set()
@@ -14,13 +15,12 @@ _operations: set[str] = set()
 def fix_threads(threads: int | str) -> int:
     """Computes with that many threads, and says how many.
 
-    "auto" is half of the cores this process may use: loader workers and other people's jobs want the rest.
+    "auto" is half of the cores that there really are: loader workers and other people's jobs want the rest.
     """
     import torch
 
     if threads == "auto":
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        threads = max(1, cores // 2 // dist.local_world_size())
+        threads = max(1, usable_cores() // 2 // dist.local_world_size())
     torch.set_num_threads(int(threads))
     return int(threads)
 

@@ -41,7 +41,7 @@ class EpochMetrics:
         """Adds a batch of `n` samples; waits for nothing."""
         if n == 0:
             return  # a borrowed batch
-        self.means.update("loss", loss, n)
+        self.means.add("loss", loss.detach() if isinstance(loss, torch.Tensor) else loss, n)
         if not self.functions and not self.objects:
             return
         output = map_tensors(torch.Tensor.detach, output)

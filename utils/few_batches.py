@@ -7,6 +7,16 @@ from typing import Any
 from utils.batch_order import Portion
 
 
+def few_batches(loader: Any, valid_loader: Any, options: Any) -> tuple[Any, Any]:
+    """The loaders of training and validation as `--overfit` and `--limit` want them (None: no validation)."""
+    if options.overfit is not None:
+        same = SameBatches(loader, options.overfit)
+        return same, same
+    if options.limit is not None and valid_loader is not None:
+        return loader, FirstBatches(valid_loader, options.limit)
+    return loader, valid_loader
+
+
 class SameBatches:
     """The first `n` batches of a loader's stream, over and over, for training and for evaluation alike."""
 

@@ -44,13 +44,17 @@ class MetricTracker:
         """Adds `value`, the mean over `n` samples; waits for nothing."""
         if self.writer is not None:
             self.writer.add_scalar(key, value)
+        # a copy: what a metric gives may be its own, and change
+        self.add(key, value.detach().clone() if isinstance(value, torch.Tensor) else value, n)
+
+    def add(self, key: str, value: Any, n: float) -> None:
+        """As `update`, of a value outside any graph that nobody will change."""
         if key not in self._waiting:
             for cells in (self._totals, self._counts, self._recent_totals, self._recent_counts):
                 cells[key] = 0
             self._waiting[key], self._values[key] = [], []
         waiting = self._waiting[key]
-        # a copy: what a metric gives may be its own, and change
-        waiting.append((value.detach().clone() if isinstance(value, torch.Tensor) else value, n))
+        waiting.append((value, n))
         if len(waiting) >= MOST_WAITING:
             self._add_up()
 
