@@ -5,9 +5,15 @@ from typing import Any
 
 import click
 
-from commands import check, explain, schema, verify_resume
+from commands import check, explain, find_batch_size, find_lr, schema, verify_resume
 
-COMMANDS = {"check": check, "explain": explain, "verify_resume": verify_resume}
+COMMANDS = {
+    "check": check,
+    "explain": explain,
+    "find_batch_size": find_batch_size,
+    "find_lr": find_lr,
+    "verify_resume": verify_resume,
+}
 
 
 def options(modules: Callable[[], dict[str, Any]]) -> list[click.Parameter]:

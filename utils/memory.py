@@ -1,0 +1,76 @@
+"""How much memory this process takes, and how much the machine has left for it."""
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+
+def resident() -> int:
+    """The bytes of memory that this process takes now; 0 where the system does not say."""
+    fields = _fields(Path("/proc/self/status"))
+    return fields.get("VmRSS", 0) if fields else _most_ever()
+
+
+def reset_peak() -> None:
+    """From here on `peak` counts anew, where the system can."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak() -> int:
+    """The most bytes that this process has taken since `reset_peak`, or since it began; 0 where nobody knows."""
+    return _fields(Path("/proc/self/status")).get("VmHWM") or _most_ever()
+
+
+def available() -> int | None:
+    """The bytes that this process may still take without pushing others out; None where the system does not say."""
+    free = _fields(Path("/proc/meminfo")).get("MemAvailable")
+    if free is None and hasattr(os, "sysconf"):  # no Linux: half of what there is, whatever it holds now
+        free = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    return None if free is None else min([free, *_left_of_groups()])
+
+
+def _left_of_groups(root: Path = Path("/sys/fs/cgroup"), mine: Path = Path("/proc/self/cgroup")) -> list[int]:
+    """What the control groups of this process (of a container, of a job under Slurm) still allow."""
+    left = []
+    for line in _text(mine).splitlines():
+        _, kinds, inside = line.split(":", 2)
+        if kinds not in ("", "memory"):
+            continue
+        names = ("memory.limit_in_bytes", "memory.usage_in_bytes") if kinds else ("memory.max", "memory.current")
+        folder = root / kinds / inside.lstrip("/")
+        for place in (folder, *folder.parents):
+            limit, used = (_text(place / name).strip() for name in names)
+            if limit.isdecimal() and used.isdecimal():
+                left.append(max(0, int(limit) - int(used) + _cached(place / "memory.stat", bool(kinds))))
+            if place == root / kinds:
+                break
+    return left
+
+
+def _cached(path: Path, with_groups_inside: bool) -> int:
+    """The bytes that hold pages of files, which give way."""
+    name = "total_inactive_file" if with_groups_inside else "inactive_file"
+    return next((int(line.split()[1]) for line in _text(path).splitlines() if line.startswith(f"{name} ")), 0)
+
+
+def _fields(path: Path) -> dict[str, int]:
+    """The sizes in a file of lines such as "VmRSS:  1024 kB", in bytes."""
+    rows = (line.split() for line in _text(path).splitlines() if line.endswith(" kB"))
+    return {row[0].rstrip(":"): int(row[1]) * 1024 for row in rows}
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def _most_ever() -> int:
+    try:
+        from resource import RUSAGE_SELF, getrusage
+    except ImportError:  # Windows
+        return 0
+    return getrusage(RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
