@@ -1,16 +1,22 @@
 """The data loaders that a config can name."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from torch.utils.data import Subset
+from torch.utils.data import DataLoader, Subset
 
 from base import BaseDataLoader, TensorDataLoader
+from data_loader import image_cache
 from data_loader.files import read_cifar10, read_digits, read_mnist
-from data_loader.transforms import Normalize, RandomAffine, RandomCropFlip
+from data_loader.transforms import CenterCrop, Normalize, RandomAffine, RandomCrop, RandomCropFlip
+from utils.batch_order import Place
 from utils.errors import ConfigError
 from utils.seed import generator
+
+IMAGENET = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]  # mean and standard deviation of each colour
+ROOM_TO_CROP = 1.15  # the side of a kept square, in sides of what the model sees
 
 
 class DigitsDataLoader(TensorDataLoader):
@@ -110,6 +116,9 @@ class ImageFolderDataLoader(BaseDataLoader):
 
     :param size: pixels of the square that the model sees
     :param test_split: the part of the images that is for testing, where there is no folder for them
+    :param cache: decode each image once and keep its middle as a square of 1.15 times `size`, in "memory" or on "disk"
+        (`data_dir/.hotplate-cache`, else the user's cache folder); training then sees random crops of the squares,
+        mirrored or not, validation and test their centres, and the workers are there to decode only
     """
 
     def __init__(
@@ -122,6 +131,7 @@ class ImageFolderDataLoader(BaseDataLoader):
         training: bool = True,
         size: int = 64,
         test_split: float = 0.2,
+        cache: Literal["disk", "memory"] | None = None,
         **options: Any,
     ) -> None:
         from torchvision.datasets import ImageFolder
@@ -140,6 +150,14 @@ class ImageFolderDataLoader(BaseDataLoader):
         augmented = ImageFolder(str(folder), transform=_image_transform(size, augment=training))
         self.classes = plain.classes
         part = list(range(len(plain))) if is_divided else _part(len(plain), test_split, training)
+        self._kept: TensorDataLoader | None = None
+        if cache is not None and part:
+            files, classes = zip(*(plain.samples[index] for index in part))
+            context = options.get("multiprocessing_context")
+            squares = image_cache.Squares(folder, files, round(size * ROOM_TO_CROP), num_workers, context)
+            beside = Path(data_dir) if is_divided else None  # among folders of classes it would count as one
+            images = squares.on_disk(beside) if cache == "disk" else squares.in_memory()
+            self._kept = _loader_of_squares(images, torch.tensor(classes), batch_size, size, augment=training)
         super().__init__(
             Subset(augmented, part),
             batch_size,
@@ -150,11 +168,34 @@ class ImageFolderDataLoader(BaseDataLoader):
             **options,
         )
 
+    def to(self, device: torch.device) -> "ImageFolderDataLoader":
+        """Keeps the images on the device if they are kept in memory; of a file, each batch is moved as bytes."""
+        if self._kept is not None:
+            self._kept.to(device)
+        return self
+
+    def _make(self, order: Iterable[Place]) -> Iterator[Any]:
+        return super()._make(order) if self._kept is None else self._kept._make(order)
+
+    def _valid_loader(self, indices: Any) -> DataLoader:
+        return super()._valid_loader(indices) if self._kept is None else self._kept._valid_loader(indices)
+
 
 def _part(n: int, test_split: float, training: bool) -> list[int]:
     order = torch.randperm(n, generator=generator("test part")).tolist()
     n_test = int(n * test_split)
     return sorted(order[n_test:] if training else order[:n_test])
+
+
+def _loader_of_squares(
+    images: Any, classes: torch.Tensor, batch_size: int, size: int, augment: bool
+) -> TensorDataLoader:
+    """Batches of squares of bytes: cut at random if that is asked for, else in the middle."""
+    from torchvision.transforms import v2
+
+    crop = RandomCrop(size) if augment else None
+    transform = v2.Compose([CenterCrop(size), Normalize(*IMAGENET)])
+    return TensorDataLoader([images, classes], batch_size, shuffle=False, augment=crop, transform=transform)
 
 
 def _image_transform(size: int, augment: bool) -> Any:
@@ -164,5 +205,5 @@ def _image_transform(size: int, augment: bool) -> Any:
         crop = [v2.RandomResizedCrop(size, scale=(0.5, 1.0), antialias=True), v2.RandomHorizontalFlip()]
     else:
         crop = [v2.Resize(size, antialias=True), v2.CenterCrop(size)]
-    scale = [v2.ToDtype(torch.float32, scale=True), v2.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])]
+    scale = [v2.ToDtype(torch.float32, scale=True), v2.Normalize(*IMAGENET)]
     return v2.Compose([v2.ToImage(), *crop, *scale])

@@ -64,6 +64,49 @@ class RandomCropFlip:
         return moved.permute(0, 3, 1, 2)
 
 
+class RandomCrop:
+    """Cuts a square of `size` pixels out of each image, anywhere in it, and mirrors every second one."""
+
+    def __init__(self, size: int, flip: bool = True) -> None:
+        self.size, self.flip = size, flip
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        return torch.rand(n, 3, generator=generator)
+
+    def apply(self, images: Tensor, draws: Tensor) -> Tensor:
+        room = torch.tensor(images.shape[-2:], device=draws.device) - self.size + 1
+        corners, mirrored = (draws[:, :2] * room).long(), draws[:, 2] < 0.5 if self.flip else draws[:, 2] < 0
+        if images.device.type == "cpu":
+            return self._copied(images, corners.tolist(), mirrored.tolist())
+        return self._indexed(images, corners.to(images.device), mirrored.to(images.device))
+
+    def _copied(self, images: Tensor, corners: list[list[int]], mirrored: list[bool]) -> Tensor:
+        """One by one: on a CPU ten times as fast as an index."""
+        cuts = images.new_empty(*images.shape[:2], self.size, self.size)
+        for cut, image, (top, left), flip in zip(cuts, images, corners, mirrored):
+            part = image[:, top : top + self.size, left : left + self.size]
+            cut.copy_(part.flip(2) if flip else part)
+        return cuts
+
+    def _indexed(self, images: Tensor, corners: Tensor, mirrored: Tensor) -> Tensor:
+        """All at once, without waiting for the device."""
+        top, left = corners.unbind(dim=1)
+        every_cut = images.unfold(2, self.size, 1).unfold(3, self.size, 1)
+        cuts = every_cut[torch.arange(len(images), device=images.device), :, top, left]
+        return torch.where(mirrored[:, None, None, None], cuts.flip(3), cuts)
+
+
+class CenterCrop:
+    """The square of `size` pixels in the middle of each image."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __call__(self, images: Tensor) -> Tensor:
+        top, left = ((length - self.size) // 2 for length in images.shape[-2:])
+        return images[..., top : top + self.size, left : left + self.size]
+
+
 class Normalize:
     """Images [B, C, H, W] of bytes as numbers: each channel's mean taken off, in units of its standard deviation.
 
@@ -72,10 +115,10 @@ class Normalize:
     """
 
     def __init__(self, mean: Sequence[float], std: Sequence[float], largest: float = 255) -> None:
+        self.mean = torch.tensor(mean).view(-1, 1, 1) * largest
         self.scale = 1 / (torch.tensor(std).view(-1, 1, 1) * largest)
-        self.shift = -torch.tensor(mean).view(-1, 1, 1) * largest * self.scale
 
     def __call__(self, images: Tensor) -> Tensor:
-        if self.scale.device != images.device:
-            self.scale, self.shift = self.scale.to(images.device), self.shift.to(images.device)
-        return torch.addcmul(self.shift, images if images.is_floating_point() else images.float(), self.scale)
+        # bytes made numbers first, then in place: a quarter of the time
+        numbers = images.to(torch.promote_types(images.dtype, self.mean.dtype), copy=True)
+        return numbers.sub_(self.mean.to(images.device)).mul_(self.scale.to(images.device))

@@ -69,12 +69,13 @@ def temporary_name(path: Path) -> Path:
 
 
 @contextmanager
-def replacing(path: Path, sync: bool = True) -> Iterator[Path]:
+def replacing(path: Path, sync: bool = True, temporary: Path | None = None) -> Iterator[Path]:
     """Gives a name to write to; what is written there becomes `path` at the end, or is removed if anything fails.
 
     :param sync: return when the name is on the disk
+    :param temporary: that name, where several processes may write the same file at once
     """
-    temporary = temporary_name(path)
+    temporary = temporary_name(path) if temporary is None else temporary
     try:
         yield temporary
         os.replace(temporary, path)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from data_loader.transforms import Normalize, RandomAffine, RandomCropFlip
+from data_loader.transforms import CenterCrop, Normalize, RandomAffine, RandomCrop, RandomCropFlip
 from utils.seed import generator
 
 BOTH = [RandomAffine(shift=2, degrees=30, scale=0.2), RandomCropFlip(padding=2)]
@@ -155,6 +155,42 @@ def test_bytes_stay_bytes():
     assert augment.apply(images().byte(), augment.draw(6, generator(0))).dtype == torch.uint8
 
 
+# -- RandomCrop and CenterCrop ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("down", "across", "top", "left"), [(0, 0, 0, 0), (0.99, 0.99, 3, 5), (0.5, 0.4, 2, 2)])
+def test_a_square_is_cut_out_anywhere_and_mirrored_below_one_half(down, across, top, left):
+    image = images(1, 8, 10)
+    cut = image[:, :, top : top + 5, left : left + 5]
+    assert torch.equal(RandomCrop(5).apply(image, torch.tensor([[down, across, 0.5]])), cut)
+    assert torch.equal(RandomCrop(5).apply(image, torch.tensor([[down, across, 0.49]])), cut.flip(3))
+    assert torch.equal(RandomCrop(5, flip=False).apply(image, torch.tensor([[down, across, 0.49]])), cut)
+
+
+def test_each_place_of_a_square_comes_equally_often():
+    crop = RandomCrop(2, flip=False)
+    image = torch.arange(9).view(1, 1, 3, 3).expand(8000, -1, -1, -1)
+    corners, counts = crop.apply(image, crop.draw(8000, generator(0)))[:, 0, 0, 0].unique(return_counts=True)
+    assert corners.tolist() == [0, 1, 3, 4]
+    assert (counts / 2000).tolist() == pytest.approx([1] * 4, rel=0.1)
+
+
+def test_squares_are_the_same_cut_one_by_one_or_all_at_once_and_in_parts():
+    crop, bytes_of_images = RandomCrop(5), (images(6, 8, 10) * 255).byte()
+    draws = crop.draw(6, generator(0))
+    corners, mirrored = (draws[:, :2] * torch.tensor([4, 6])).long(), draws[:, 2] < 0.5
+    cuts = crop.apply(bytes_of_images, draws)
+    assert cuts.dtype == torch.uint8
+    assert torch.equal(crop._indexed(bytes_of_images, corners, mirrored), cuts)
+    assert torch.equal(crop.apply(bytes_of_images[2:4], draws[2:4]), cuts[2:4])
+
+
+def test_the_middle_of_what_has_the_size_is_all_of_it():
+    image = images(2, 8, 9)
+    assert torch.equal(CenterCrop(5)(image), image[:, :, 1:6, 2:7])
+    assert torch.equal(CenterCrop(8)(image[..., :8]), image[..., :8])
+
+
 # -- Normalize --------------------------------------------------------------------------------------------------------
 
 
@@ -164,3 +200,13 @@ def test_each_channel_of_bytes_is_normalised_with_white_as_1():
     assert normalised[0, :, 0, 0].tolist() == pytest.approx([1, 3, 0.5])
     assert normalised.dtype == torch.float32
     assert Normalize([0.25], [0.25], largest=16)(torch.full((1, 1, 1, 1), 8)).item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float16, torch.float32, torch.float64])
+def test_numbers_are_normalised_to_the_same_bits_and_stay_as_they_are(dtype):
+    batch = (images() * 255).to(dtype)
+    before, normalize = batch.clone(), Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    expected = (batch - normalize.mean) * normalize.scale
+    assert torch.equal(normalize(batch), expected)
+    assert normalize(batch).dtype == expected.dtype
+    assert torch.equal(batch, before)
