@@ -172,6 +172,9 @@ class Rows:
     def __getitem__(self, indices: Any) -> Tensor:
         return self.images[indices].to(self.target or self.device)
 
+    def index_select(self, dimension: int, indices: Tensor) -> Tensor:
+        return self.images.index_select(dimension, indices).to(self.target or self.device)
+
     def size(self, dimension: int) -> int:
         return self.images.size(dimension)
 
