@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from settings.inheritance import read_extended
+
 ROOT = Path(__file__).parent.parent
 SHIPPED = [ROOT / "config.json", *sorted((ROOT / "configs").glob("*.*"))]
 SMALL = ("trainer.max_steps=2", "trainer.log_step=1", "trainer.threads=1", "data_loader.args.validation_split=8")
@@ -55,13 +57,14 @@ def data(tmp_path: Path) -> Path:
 
 def test_there_are_as_many_shipped_configs_as_the_readme_says() -> None:
     names = [path.name for path in SHIPPED]
-    assert names == ["config.json", "cifar10.json", "fashion_mnist.json", "image_folder.json", "mnist.json"]
+    mnist = ["mnist.json", "mnist_fast.json", "mnist_resnet.json"]
+    assert names == ["config.json", "cifar10.json", "fashion_mnist.json", "image_folder.json", *mnist]
     print(f"{len(names)} shipped configs")
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_a_shipped_config_trains_and_tests(path: Path, data: Path, run_command: Callable) -> None:
-    config = json.loads(path.read_text())
+    config = read_extended(path).tree
     sets = [*SMALL, f"trainer.save_dir={data / 'saved'}"]
     if "data_dir" in config["data_loader"]["args"]:
         sets.append(f"data_loader.args.data_dir={data / 'images' if path.stem == 'image_folder' else data}")
