@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 import commands
 import train
 from parse_config import ConfigParser
+from settings.inheritance import read_extended
 from tests.test_configs import SHIPPED, write_cifar10, write_images, write_mnist
 from utils.errors import ConfigError
 
@@ -110,7 +111,7 @@ def mutated(draw: st.DrawFn) -> str:
 
 def small(path: Path) -> dict[str, Any]:
     """A shipped config for the few samples that are there."""
-    config = json.loads(path.read_text())
+    config = read_extended(path).tree
     config["trainer"]["epochs"] = 3
     config["data_loader"]["args"]["validation_split"] = 8
     config["data_loader"]["args"]["batch_size"] = 16

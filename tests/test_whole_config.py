@@ -83,7 +83,7 @@ def test_a_run_stores_the_resolved_whole_and_goes_on_from_it(project: Path, run_
     run = project / "saved" / "models" / "whole" / "run"
     stored = torch.load(run / "checkpoint-last.pth", weights_only=True)["config"]
     assert "extends" not in stored
-    assert stored["optimizer"] == {"type": "SGD", "args": {"lr": 0.1}}
+    assert stored["optimizer"] == {"type": "SGD", "args": {"lr": 0.1, "fused": True}}
     assert stored["arch"]["args"]["num_classes"] == 10
     assert stored["arch"]["args"]["backbone"]["args"]["out_features"] == 64
     assert stored["data_loader"]["args"]["batch_size"] == 48
