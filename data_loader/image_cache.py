@@ -25,7 +25,7 @@ from tqdm import tqdm
 from utils import dist
 from utils.errors import UserError
 from utils.failures import SampleError, told
-from utils.platform_files import replacing, sync_file
+from utils.platform_files import replacing, sync_file, write_whole
 from utils.seeded_samples import WorkerStart, single_threaded
 
 FORMAT = 1  # of the file and of what stands in it; another number makes every cache anew
@@ -133,10 +133,8 @@ class Squares:
             file.flush()
             sync_file(file.fileno())
         note = path.with_suffix(".json")
-        with replacing(note, temporary=_own_name(note)) as temporary, open(temporary, "xb") as file:
-            file.write(json.dumps({"shape": self.shape, "crc32": checksum}).encode())
-            file.flush()
-            sync_file(file.fileno())
+        whole = json.dumps({"shape": self.shape, "crc32": checksum}).encode()
+        write_whole(note, whole, temporary=_own_name(note))
 
     def _batches(self, num_workers: int) -> Iterator[Tensor]:
         """The squares in order, some at a time; SampleError names an image that cannot be read."""

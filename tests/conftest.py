@@ -78,3 +78,17 @@ def digits_config(tmp_path: Path) -> dict[str, Any]:
     config = json.loads((ROOT / "config.json").read_text())
     config["trainer"] |= {"epochs": 2, "len_epoch": 5, "log_step": 2, "save_dir": str(tmp_path), "tensorboard": False}
     return config
+
+
+@pytest.fixture
+def image_folder(tmp_path: Path) -> Path:
+    """Sixty small random images in three classes."""
+    import numpy as np
+    from PIL import Image
+
+    for index in range(60):
+        folder = tmp_path / "images" / "train" / f"class{index % 3}"
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = np.random.default_rng(index).integers(0, 256, (24, 20, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+    return tmp_path / "images"

@@ -5,6 +5,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from utils.control_groups import MINE, ROOT, control_groups, text_of
+
 
 def resident() -> int:
     """The bytes of memory that this process takes now; 0 where the system does not say."""
@@ -31,41 +33,27 @@ def available() -> int | None:
     return None if free is None else min([free, *_left_of_groups()])
 
 
-def _left_of_groups(root: Path = Path("/sys/fs/cgroup"), mine: Path = Path("/proc/self/cgroup")) -> list[int]:
-    """What the control groups of this process (of a container, of a job under Slurm) still allow."""
+def _left_of_groups(root: Path = ROOT, mine: Path = MINE) -> list[int]:
+    """What the control groups of this process still allow."""
     left = []
-    for line in _text(mine).splitlines():
-        _, kinds, inside = line.split(":", 2)
-        if kinds not in ("", "memory"):
-            continue
-        names = ("memory.limit_in_bytes", "memory.usage_in_bytes") if kinds else ("memory.max", "memory.current")
-        folder = root / kinds / inside.lstrip("/")
-        for place in (folder, *folder.parents):
-            limit, used = (_text(place / name).strip() for name in names)
-            if limit.isdecimal() and used.isdecimal():
-                left.append(max(0, int(limit) - int(used) + _cached(place / "memory.stat", bool(kinds))))
-            if place == root / kinds:
-                break
+    for place, is_version_1 in control_groups("memory", root, mine):
+        names = ("memory.limit_in_bytes", "memory.usage_in_bytes") if is_version_1 else ("memory.max", "memory.current")
+        limit, used = (text_of(place / name).strip() for name in names)
+        if limit.isdecimal() and used.isdecimal():
+            left.append(max(0, int(limit) - int(used) + _cached(place / "memory.stat", is_version_1)))
     return left
 
 
 def _cached(path: Path, with_groups_inside: bool) -> int:
     """The bytes that hold pages of files, which give way."""
     name = "total_inactive_file" if with_groups_inside else "inactive_file"
-    return next((int(line.split()[1]) for line in _text(path).splitlines() if line.startswith(f"{name} ")), 0)
+    return next((int(line.split()[1]) for line in text_of(path).splitlines() if line.startswith(f"{name} ")), 0)
 
 
 def _fields(path: Path) -> dict[str, int]:
     """The sizes in a file of lines such as "VmRSS:  1024 kB", in bytes."""
-    rows = (line.split() for line in _text(path).splitlines() if line.endswith(" kB"))
+    rows = (line.split() for line in text_of(path).splitlines() if line.endswith(" kB"))
     return {row[0].rstrip(":"): int(row[1]) * 1024 for row in rows}
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
 
 
 def _most_ever() -> int:

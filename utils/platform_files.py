@@ -86,12 +86,13 @@ def replacing(path: Path, sync: bool = True, temporary: Path | None = None) -> I
         sync_folder(path.parent)
 
 
-def write_whole(path: Path, data: bytes, sync: bool = True) -> None:
+def write_whole(path: Path, data: bytes, sync: bool = True, temporary: Path | None = None) -> None:
     """Writes a file so that any crash leaves the old one or the new one, never a part.
 
     :param sync: a crash of the machine too, not only of the process
+    :param temporary: as for `replacing`
     """
-    with replacing(path, sync) as temporary, open(temporary, "wb") as handle:
+    with replacing(path, sync, temporary) as temporary, open(temporary, "wb") as handle:
         handle.write(data)
         handle.flush()
         if sync:

@@ -375,17 +375,6 @@ def config_of(images: Path, cache: str | None) -> dict[str, Any]:
     return config
 
 
-@pytest.fixture
-def image_folder(tmp_path: Path) -> Path:
-    """Sixty small random images in three classes."""
-    for index in range(60):
-        folder = tmp_path / "images" / "train" / f"class{index % 3}"
-        folder.mkdir(parents=True, exist_ok=True)
-        pixels = np.random.default_rng(index).integers(0, 256, (24, 20, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / f"{index}.png")
-    return tmp_path / "images"
-
-
 @BOTH
 def test_a_killed_run_goes_on_bit_for_bit_with_other_workers_and_without_its_cache(
     cache: str, image_folder: Path, tmp_path: Path, start_command: Callable

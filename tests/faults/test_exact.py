@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
 from tests.faults.harness import DIGITS, ROOT, TORCHRUN, Trainings, assert_same_runs
 
@@ -61,17 +60,6 @@ def test_plateau_schedule_without_validation(break_and_compare: Callable) -> Non
     config["lr_scheduler"] = {"type": "ReduceLROnPlateau", "args": {"patience": 0, "factor": 0.5}, "monitor": "loss"}
     config["trainer"]["monitor"] = "max accuracy"
     break_and_compare(config, kill_at=(30,))
-
-
-@pytest.fixture
-def image_folder(tmp_path: Path) -> Path:
-    """Sixty small random images in three classes."""
-    for index in range(60):
-        folder = tmp_path / "images" / "train" / f"class{index % 3}"
-        folder.mkdir(parents=True, exist_ok=True)
-        pixels = np.random.default_rng(index).integers(0, 256, (24, 20, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / f"{index}.png")
-    return tmp_path / "images"
 
 
 def test_worker_processes_come_and_go_between_kills(break_and_compare: Callable, image_folder: Path) -> None:

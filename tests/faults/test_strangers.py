@@ -79,7 +79,7 @@ def test_a_checkpoint_that_would_run_code_is_refused_even_where_safe_loading_is_
     }[command]
     done = run_command(*arguments, TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD="1")
     assert not (tmp_path / "owned").exists()
-    assert done.returncode == (2 if command != "rescue" or done.returncode else 0), done
+    assert done.returncode == 2 or (command == "rescue" and done.returncode == 0), done  # which may leave it out
     assert len(done.stderr.strip().splitlines()) <= 1, done.stderr
     assert {path.name for path in tmp_path.iterdir()} <= {"evil.pth", "new.pth"}
 

@@ -10,7 +10,7 @@ BOUND = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os
 
 def cores(folder: Path, group: str = "/", **files: str) -> int:
     """The cores in a cgroup tree of these files."""
-    (folder / "membership").write_text(f"1:name=systemd:/x\n0::{group}\n")
+    (folder / "membership").write_text(f"2:cpu,cpuacct:/box\n1:name=systemd:/x\n0::{group}\n")
     for name, content in files.items():
         path = folder / name.replace("__", "/").replace("_max", ".max").replace("cfs", "cpu.cfs")
         path.parent.mkdir(parents=True, exist_ok=True)
