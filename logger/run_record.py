@@ -81,7 +81,8 @@ def _versions() -> dict[str, str]:
 def _git() -> dict[str, str] | None:
     """The commit and what differs from it in files that git tracks; None outside a git checkout."""
     try:
-        git = ("git", "--no-optional-locks")  # a kill must not leave a lock in the user's repository
+        # neither status nor diff may refresh the index: a kill would leave its lock in the user's repository
+        git = ("git", "--no-optional-locks", "-c", "diff.autoRefreshIndex=false")
         commit = _run(*git, "rev-parse", "HEAD").strip()
         return {"commit": commit, "status": _run(*git, "status", "--short"), "diff": _run(*git, "diff", "HEAD")}
     except (OSError, subprocess.SubprocessError):

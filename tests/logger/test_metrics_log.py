@@ -1,6 +1,9 @@
 import json
 import math
+import subprocess
+import sys
 from contextlib import closing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +11,8 @@ import torch
 
 from logger.metrics_log import MetricsLog, flatten
 from utils.errors import UserError
+
+ROOT = Path(__file__).parents[2]
 
 
 def write(log: MetricsLog, *steps: int) -> None:
@@ -59,6 +64,28 @@ def test_rows_are_in_the_file_as_soon_as_they_are_written(tmp_path):
         write(log, 1)
         assert len(read(tmp_path / "metrics.jsonl")) == len(read(tmp_path / "timing.jsonl")) == 1
         assert log.position()["bytes"] == (tmp_path / "metrics.jsonl").stat().st_size
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on the size of a file")
+def test_a_row_that_only_a_part_of_fits_is_an_error_that_names_the_file(tmp_path):
+    """In a process of its own: the limit cannot be lifted again. The kernel takes the part that fits, without error."""
+    script = f"""
+import resource, signal
+from pathlib import Path
+from logger.metrics_log import MetricsLog
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+log = MetricsLog(Path({str(tmp_path)!r}))
+log.write({{"kind": "step", "step": 1}}, {{}})
+resource.setrlimit(resource.RLIMIT_FSIZE, (log.position()["bytes"] + 9,) * 2)
+try:
+    log.write({{"kind": "step", "step": 2}}, {{}})
+except OSError as error:
+    print(error.filename)
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == str(tmp_path / "metrics.jsonl"), done
+    assert not (tmp_path / "metrics.jsonl").read_bytes().endswith(b"\n")  # a part was taken
 
 
 def test_cut_back_to_a_checkpoint_it_goes_on_to_the_same_bytes_as_without_a_break(stopped, tmp_path_factory):

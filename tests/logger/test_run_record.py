@@ -55,6 +55,25 @@ def test_the_source_is_known_again_by_commit_and_difference(tmp_path):
     assert "+changed = 'ü'" in found["diff"]
 
 
+def test_looking_at_the_source_writes_nothing_into_its_repository(tmp_path):
+    """`git status` would refresh the index, and a kill in the middle of that leave a lock in the user's repository."""
+
+    def prepare(folder: Path) -> None:
+        git("init", "-q", cwd=folder)
+        git("add", ".", cwd=folder)
+        git("commit", "-qm", "x", cwd=folder)
+        os.utime(folder / "logger" / "progress.py", (0, 0))
+        indices.append((folder / ".git" / "index").read_bytes())
+
+    indices: list[bytes] = []
+    folder = tmp_path / "project"
+    found = record_of_a_copy(folder, prepare)["git"]
+    assert (found["status"], found["diff"]) == ("", "")  # as nothing has changed but a date
+    assert (folder / ".git" / "index").read_bytes() == indices[0]
+    git("status", cwd=folder)
+    assert (folder / ".git" / "index").read_bytes() != indices[0], "there was nothing to refresh"
+
+
 def test_outside_a_git_checkout_there_is_no_commit_and_no_error(tmp_path):
     record = record_of_a_copy(tmp_path / "project")
     assert record["git"] is None

@@ -194,6 +194,24 @@ def test_a_truncated_checkpoint_is_refused_wherever_it_ends(tmp_path):
         assert "damaged" in fault(path)
 
 
+@pytest.mark.parametrize("odd", [{"compress_type": zipfile.ZIP_DEFLATED}, {"external_attr": 0o600 << 16}], ids=str)
+def test_an_entry_as_torch_writes_none_is_refused_whatever_it_holds(odd, tmp_path):
+    path = written(tmp_path)
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in archive.namelist()}
+    for changed, refused in (({}, False), (odd, True)):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in entries.items():
+                entry = zipfile.ZipInfo(name)
+                for attribute, value in changed.items():
+                    setattr(entry, attribute, value)
+                archive.writestr(entry, content)
+        if refused:
+            assert "the entry of" in fault(path)
+        else:
+            assert checkpoint.read(path)["step"] == 7
+
+
 def test_what_is_no_checkpoint_is_refused(tmp_path):
     path = tmp_path / "a.pth"
     assert "no such file" in fault(path)
