@@ -32,6 +32,7 @@ def main(config: ConfigParser) -> dict[str, float]:
     from utils.checkpoint_folder import is_run
     from utils.determinism import fix_algorithms, fix_threads
     from utils.device import prepare_device, to_device
+    from utils.memory import keep_freed_memory
     from utils.platform_files import write_whole
     from utils.precision import autocast
     from utils.run_facts import run_facts
@@ -53,7 +54,8 @@ def main(config: ConfigParser) -> dict[str, float]:
     options = Trainer.Options.of(config["trainer"])
     logger = config.get_logger("test", max(1, options.verbosity))
 
-    # device
+    # memory and device
+    keep_freed_memory()
     fix_threads(options.threads)
     fix_algorithms(options.deterministic)
     device, _ = prepare_device(config.get("n_gpu"), config.device)

@@ -59,6 +59,7 @@ def build(config: ConfigParser) -> Any:
     from utils.determinism import fix_algorithms, fix_threads
     from utils.device import prepare_device, to_device
     from utils.fused import choose_form
+    from utils.memory import keep_freed_memory
     from utils.run_facts import run_facts
     from utils.schedule import make_scheduler
     from utils.seed import seed_generators
@@ -69,7 +70,8 @@ def build(config: ConfigParser) -> Any:
     options = Trainer.Options.of(config["trainer"])
     logger = config.get_logger("train", options.verbosity)
 
-    # device, algorithms and seed
+    # memory, device, algorithms and seed
+    keep_freed_memory()
     fix_threads(options.threads)
     fix_algorithms(options.deterministic, options.compile)
     device, _ = prepare_device(config.get("n_gpu"), config.device)

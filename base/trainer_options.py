@@ -62,18 +62,8 @@ class TrainerOptions:
 
     def problems(self) -> list[tuple[str, str]]:
         """What cannot be, as (option, what to write)."""
-        positive = (
-            "epochs",
-            "max_steps",
-            "len_epoch",
-            "limit",
-            "overfit",
-            "accumulation",
-            "log_step",
-            "save_period",
-            "save_steps",
-            "keep_last",
-        )
+        counts = "epochs max_steps len_epoch limit overfit accumulation log_step save_period save_steps keep_last"
+        positive = counts.split()
         found = [(name, "must be 1 or more") for name in positive if _below(getattr(self, name), 1)]
         found += [
             (name, f"must be {MOST:,} or less") for name in positive if _not_above(MOST, getattr(self, name) or 0)

@@ -80,7 +80,10 @@ def _release() -> None:
     """Gives back the memory of trainers that nobody holds."""
     import torch
 
+    from utils import memory
+
     gc.collect()
+    memory.give_back_freed_memory()
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
 

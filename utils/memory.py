@@ -1,11 +1,38 @@
-"""How much memory this process takes, and how much the machine has left for it."""
+"""How much memory this process takes and keeps, and how much the machine has left for it."""
 
+import ctypes
 import os
 import sys
 from contextlib import suppress
 from pathlib import Path
 
 from utils.control_groups import MINE, ROOT, control_groups, text_of
+
+MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1  # of mallopt, in glibc's malloc.h
+
+
+def keep_freed_memory() -> None:
+    """Has the C library keep what a step frees for the next one, where it is glibc and nobody has set it otherwise.
+
+    By itself it gives most of it back to the system, and each step then takes its memory anew, page by page.
+    """
+    if any(name.startswith(("MALLOC_", "GLIBC_TUNABLES")) for name in os.environ):
+        return
+    _of_libc("mallopt", MMAP_THRESHOLD, 2**30) or _of_libc("mallopt", MMAP_THRESHOLD, 2**25)  # older ones take no more
+    _of_libc("mallopt", TRIM_THRESHOLD, -1)
+
+
+def give_back_freed_memory() -> None:
+    """Gives it back to the system after all."""
+    _of_libc("malloc_trim", 0)
+
+
+def _of_libc(name: str, *arguments: int) -> int:
+    """What a function of the C library answers; 0 where it has none of that name: musl, macOS, Windows."""
+    try:
+        return getattr(ctypes.CDLL(None), name)(*arguments)
+    except (AttributeError, OSError, TypeError):
+        return 0
 
 
 def resident() -> int:
