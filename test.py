@@ -57,7 +57,7 @@ def main(config: ConfigParser) -> dict[str, float]:
     # memory and device
     keep_freed_memory()
     fix_threads(options.threads)
-    fix_algorithms(options.deterministic)
+    fix_algorithms(options.deterministic, tf32=options.tf32)
     device, _ = prepare_device(config.get("n_gpu"), config.device)
     dist.start(device)
 

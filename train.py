@@ -73,7 +73,7 @@ def build(config: ConfigParser) -> Any:
     # memory, device, algorithms and seed
     keep_freed_memory()
     fix_threads(options.threads)
-    fix_algorithms(options.deterministic, options.compile)
+    fix_algorithms(options.deterministic, options.compile, options.tf32)
     device, _ = prepare_device(config.get("n_gpu"), config.device)
     dist.start(device)
     seed_generators(config.get("seed", 0))

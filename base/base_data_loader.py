@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import tee
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset, SubsetRandomSampler, TensorDat
 
 from utils import dist
 from utils.batch_order import Place, Portion, places, places_of_pass
+from utils.cores import loader_processes
 from utils.loader_arguments import problems_of_arguments
 from utils.seed import derive_seed, generator, kept_generators
 from utils.seeded_samples import loader_of_places, single_threaded
@@ -28,6 +29,7 @@ class BaseDataLoader(DataLoader):
     :param validation_split: the part (0.1) or the number (500) of samples that `split_validation` gets
     :param valid_dataset: the same samples as validation sees them, without augmentation (default: `dataset`)
     :param split_seed: which samples those are
+    :param num_workers: processes that load; "auto": as many as there are cores, at most 8
     :param seed_all: seed `random` and NumPy too before each sample, not only torch (9 us a sample, else 2)
     :param options: everything else that torch's DataLoader takes
     """
@@ -41,7 +43,7 @@ class BaseDataLoader(DataLoader):
         batch_size: int | None = 1,
         shuffle: bool = True,
         validation_split: float | int = 0.0,
-        num_workers: int = 0,
+        num_workers: int | Literal["auto"] = 0,
         collate_fn: Callable | None = default_collate,
         *,
         valid_dataset: Dataset | None = None,
@@ -65,6 +67,7 @@ class BaseDataLoader(DataLoader):
             raise ValueError("batch_size must be a number: batches are what is counted")
         if "batch_sampler" not in options:
             options = options | {"batch_size": batch_size, "sampler": sampler, "shuffle": shuffle and sampler is None}
+        num_workers = loader_processes(num_workers)
         pinned = options.get("pin_memory", torch.cuda.is_available())
         options["pin_memory"] = bool(pinned) and torch.accelerator.is_available()
         # for a `split_validation` of an older project's own
@@ -174,8 +177,12 @@ class TensorDataLoader(BaseDataLoader):
         super().__init__(TensorDataset(*tensors), batch_size, shuffle, validation_split, **options)
 
     def to(self, device: torch.device) -> "TensorDataLoader":
-        """Keeps the tensors on the device, so that a batch never crosses to it."""
-        self.tensors[:] = [tensor.to(device) for tensor in self.tensors]
+        """Keeps the tensors on the device, if half of its free memory is enough: a batch then never crosses to it."""
+        if (
+            device.type != "cuda"
+            or 2 * sum(tensor.nbytes for tensor in self.tensors) < torch.cuda.mem_get_info(device)[0]
+        ):
+            self.tensors[:] = [tensor.to(device) for tensor in self.tensors]
         return self
 
     def _make(self, order: Iterable[Place]) -> Iterator[tuple[Tensor, ...]]:

@@ -20,6 +20,7 @@ from settings.resuming import apply_to_optimizer
 from utils import checkpoint, dist
 from utils.background_save import checkpoints_of
 from utils.checkpoint_folder import LAST, CheckpointFolder
+from utils.cores import usable_cores
 from utils.determinism import fix_algorithms, fix_threads
 from utils.device import prepare_device
 from utils.errors import ConfigError, UserError
@@ -53,7 +54,7 @@ class BaseTrainer(ABC):
         self.config = config
         self.options = self._options = self.Options.of(config.get("trainer", {}))
         self.logger: logging.Logger = config.get_logger("trainer", self.options.verbosity)
-        fix_algorithms(self.options.deterministic, self.options.compile)
+        fix_algorithms(self.options.deterministic, self.options.compile, self.options.tf32)
         if "trainer" in config:  # resolved once, then stored with the run
             config["trainer"]["threads"] = fix_threads(self.options.threads)
         self.device, self.device_ids = prepare_device(config.get("n_gpu"), config.device)
@@ -218,7 +219,8 @@ class BaseTrainer(ABC):
         if self._is_finished():
             self.logger.info("The run is finished, at step %d.", self.step)
         else:
-            self.logger.info("Training on %s in %s", self.device, folder)
+            threads, cores = torch.get_num_threads(), usable_cores()
+            self.logger.info("Training on %s (threads: %d, cores: %d) in %s", self.device, threads, cores, folder)
 
     def _save_checkpoint(self, epoch: int, save_best: bool = False) -> None:
         """Saves the state after an epoch."""

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import torch
 
+from benchmarks.contest import against, report
 from utils.background_save import BackgroundCheckpoints
 from utils.checkpoint_folder import CheckpointFolder
 
@@ -27,7 +28,7 @@ def state_of(megabytes: int) -> dict[str, Any]:
     return {"format": 1, "state_dict": weights, "optimizer": {"state": kept}, "config": {}, "step": 0}
 
 
-def run(megabytes: int, turns: int) -> None:
+def run(megabytes: int, turns: int, to: Path | None) -> None:
     """Prints the median stall of both, and their ratio."""
     state, taken = state_of(megabytes), {"foreground": [], "background": []}  # type: ignore[var-annotated]
     with tempfile.TemporaryDirectory() as folder:
@@ -44,15 +45,17 @@ def run(megabytes: int, turns: int) -> None:
                 checkpoints.wait()
                 if turn > 0:  # the first makes the buffers
                     taken[name].append(seconds)
-    medians = {name: statistics.median(seconds) for name, seconds in taken.items()}
-    for name, seconds in medians.items():
-        print(f"{name}  {1000 * seconds:7.1f} ms  for {megabytes} MB")
-    print(f"ratio       {medians['background'] / medians['foreground']:.3f}")
+    rows = {
+        name: {"ms": 1000 * statistics.median(seconds), "ratio": against(taken["foreground"], seconds)}
+        for name, seconds in taken.items()
+    }
+    report(f"checkpoint stall, of {megabytes} MB", rows, to)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=int, default=200)
-    parser.add_argument("--turns", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--json", type=Path, help="a folder for the figures")
     arguments = parser.parse_args()
-    run(arguments.megabytes, arguments.turns)
+    run(arguments.megabytes, arguments.rounds, arguments.json)

@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
-
 ROOT = Path(__file__).parent.parent
 T = TypeVar("T")
 
@@ -52,12 +50,15 @@ class Arm:
 
 
 def contest(arms: Mapping[str, Callable[[], T]], rounds: int) -> dict[str, list[T]]:
-    """What each arm measures, round after round; a first round is not counted. Every other round goes backwards."""
+    """What each arm measures, round after round; every other round goes backwards.
+
+    The first round is not counted, but where it is the only one.
+    """
     turns: dict[str, list[T]] = {name: [] for name in arms}
     for number in range(rounds + 1):
         for name in list(arms) if number % 2 else reversed(list(arms)):
             measured = arms[name]()
-            if number > 0:
+            if number > 0 or rounds == 0:
                 turns[name].append(measured)
     return turns
 
@@ -110,6 +111,8 @@ def epochs_beside(floor: str, turns: Mapping[str, Sequence[Mapping[str, float]]]
 
 def this_machine() -> str:
     """What the figures were measured on."""
+    import torch  # only now: what is started from a process counts its memory as its own for a moment
+
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or platform.machine()
     return f"torch {torch.__version__}, Python {platform.python_version()}, {device}, {cores} cores"

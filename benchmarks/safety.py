@@ -22,11 +22,12 @@ from unittest.mock import patch
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
+from benchmarks.contest import ROOT, report
 from parse_config import ConfigParser
+from settings.inheritance import read_extended
 from train import build
 from utils.stopping import Stopping
 
-ROOT = Path(__file__).parent.parent
 PARTS = {
     "syncs": ("utils.platform_files.sync_folder", "utils.checkpoint.sync_file", "logger.metrics_log.sync_file"),
     "reading back": ("utils.checkpoint.read",),
@@ -79,27 +80,31 @@ def train(config: dict[str, Any]) -> tuple[float, dict[str, float]]:
     return taken, spent
 
 
-def report(name: str, config: dict[str, Any], turns: int) -> None:
-    """Prints the median share of each part, and of all."""
-    runs = [train(config) for _ in range(turns)]
-    shares = {part: statistics.median(spent[part] / taken for taken, spent in runs) for part in PARTS}
-    total = statistics.median(sum(spent.values()) / taken for taken, spent in runs)
-    print(f"{name}: {statistics.median(taken for taken, _ in runs):.2f} s, of which {total:.2%} for safety")
-    print("  " + ", ".join(f"{part} {share:.2%}" for part, share in shares.items()))
+def shares(config: dict[str, Any], rounds: int) -> dict[str, Any]:
+    """Seconds of a run and, in percent of them, the median of each part and of all."""
+    runs = [train(config) for _ in range(rounds)]
+    row = {"seconds": statistics.median(taken for taken, _ in runs)}
+    row["% safety"] = 100 * statistics.median(sum(spent.values()) / taken for taken, spent in runs)
+    return row | {part: 100 * statistics.median(spent[part] / taken for taken, spent in runs) for part in PARTS}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, help="of the shipped config; default: its own")
+    parser.add_argument("--data-dir", help="the folder with MNIST/raw")
+    parser.add_argument("--json", type=Path, help="a folder for the figures")
+    options = parser.parse_args()
+    digits = json.loads((ROOT / "config.json").read_text())
+    digits["trainer"]["epochs"] = options.epochs or digits["trainer"]["epochs"]
+    rows = {"config.json": shares(digits, options.rounds)}
+    if options.data_dir:
+        mnist = read_extended(ROOT / "configs" / "mnist.json").tree
+        mnist["data_loader"]["args"]["data_dir"] = options.data_dir
+        mnist["trainer"]["epochs"] = 3
+        rows["configs/mnist.json, 3 epochs"] = shares(mnist, options.rounds)
+    report("safety, percent of a run", rows, options.json)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--epochs", type=int, help="of the shipped config; default: its own")
-    parser.add_argument("--data-dir", help="the folder with MNIST/raw")
-    arguments = parser.parse_args()
-    digits = json.loads((ROOT / "config.json").read_text())
-    digits["trainer"]["epochs"] = arguments.epochs or digits["trainer"]["epochs"]
-    report("config.json", digits, arguments.turns)
-    if arguments.data_dir:
-        mnist = digits | {"name": "Mnist", "arch": {"type": "MnistModel"}, "loss": "nll_loss"}
-        args = {"data_dir": arguments.data_dir, "batch_size": 128, "validation_split": 0.1}
-        mnist |= {"data_loader": {"type": "MnistDataLoader", "args": args}}
-        mnist["trainer"] = mnist["trainer"] | {"epochs": 3}
-        report("MNIST, LeNet of the old template, 3 epochs", mnist, arguments.turns)
+    main()

@@ -12,6 +12,7 @@ from data_loader import image_cache
 from data_loader.files import read_cifar10, read_digits, read_mnist
 from data_loader.transforms import CenterCrop, Normalize, RandomAffine, RandomCrop, RandomCropFlip
 from utils.batch_order import Place
+from utils.cores import loader_processes
 from utils.errors import ConfigError
 from utils.seed import generator
 
@@ -127,7 +128,7 @@ class ImageFolderDataLoader(BaseDataLoader):
         batch_size: int = 64,
         shuffle: bool = True,
         validation_split: float | int = 0.0,
-        num_workers: int = 2,
+        num_workers: int | Literal["auto"] = "auto",
         training: bool = True,
         size: int = 64,
         test_split: float = 0.2,
@@ -136,6 +137,7 @@ class ImageFolderDataLoader(BaseDataLoader):
     ) -> None:
         from torchvision.datasets import ImageFolder
 
+        num_workers = loader_processes(num_workers)
         folder, is_divided = Path(data_dir), (Path(data_dir) / "train").is_dir()
         if is_divided:
             folder = folder / ("train" if training else "test")

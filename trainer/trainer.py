@@ -116,7 +116,9 @@ class Trainer(BaseTrainer):
         """One update from the batches of a step: the gradient is the mean over all their samples, on all processes."""
         n_step = sum(n_total for _, _, n_total in batches)
         for index, (batch, n, _) in enumerate(batches):
-            data, target = self.read_batch(to_device(batch, self.device, self.memory_format))
+            with self.watch["copying"]:
+                batch = to_device(batch, self.device, self.memory_format)
+            data, target = self.read_batch(batch)
             with dist.local_gradients(self.model, enabled=index < len(batches) - 1):
                 with self.autocast:
                     output = self.model(data)

@@ -3,8 +3,22 @@
 import math
 import os
 from pathlib import Path
+from typing import Literal
 
+from utils import dist
 from utils.control_groups import MINE, ROOT, control_groups, text_of
+
+MOST_LOADERS = 8
+
+
+def loader_processes(num_workers: int | Literal["auto"]) -> int:
+    """That many; "auto" is this process's share of the cores, at most 8.
+
+    Also where the CPU computes: those whose batches are not waited for stand still.
+    """
+    if num_workers != "auto":
+        return num_workers
+    return max(1, min(MOST_LOADERS, usable_cores() // dist.local_world_size()))
 
 
 def usable_cores(root: Path = ROOT, mine: Path = MINE) -> int:

@@ -25,10 +25,11 @@ def fix_threads(threads: int | str) -> int:
     return int(threads)
 
 
-def fix_algorithms(deterministic: bool, compiled: bool = False) -> None:
+def fix_algorithms(deterministic: bool, compiled: bool = False, tf32: bool = False) -> None:
     """Deterministic algorithms where they exist; the first use of one that does not is warned of, by name.
 
     :param compiled: the compiler is to choose such algorithms too
+    :param tf32: products of float32 matrices may take 10 bits of each factor, on a GPU that can
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when CUDA starts
     import torch
@@ -39,7 +40,8 @@ def fix_algorithms(deterministic: bool, compiled: bool = False) -> None:
         torch.set_deterministic_debug_mode("warn" if deterministic else "default")
     # it guards against reading unset memory, at the price of a write
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.benchmark = not deterministic
+    torch.set_float32_matmul_precision("high" if tf32 else "highest")
     if deterministic and not getattr(warnings.showwarning, "watches", False):
         warnings.filterwarnings("always", message=".*does not have a deterministic implementation")
         warnings.showwarning = _watch(warnings.showwarning)

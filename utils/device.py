@@ -90,9 +90,26 @@ def to_device(batch: Any, device: torch.device, memory_format: torch.memory_form
 
     def move(tensor: torch.Tensor) -> torch.Tensor:
         layout = memory_format if tensor.dim() == 4 else torch.preserve_format
+        if device.type == "cuda" and tensor.device.type == "cpu":
+            return _copied_beside(tensor, device, layout)
         return tensor.to(device, non_blocking=True, memory_format=layout)
 
     return map_tensors(move, batch)
+
+
+def _copied_beside(tensor: torch.Tensor, device: torch.device, layout: torch.memory_format) -> torch.Tensor:
+    """The tensor on the GPU, copied while it still computes the step before, of which nothing is waited for."""
+    computing, copying = torch.cuda.current_stream(device), _copy_stream(device)
+    with torch.cuda.stream(copying):
+        copied = tensor.to(device, non_blocking=True, memory_format=layout)
+    computing.wait_stream(copying)
+    copied.record_stream(computing)  # its memory is not given away before that has used it
+    return copied
+
+
+@cache
+def _copy_stream(device: torch.device) -> "torch.cuda.Stream":
+    return torch.cuda.Stream(device)
 
 
 def count_samples(batch: Any) -> int:

@@ -20,7 +20,7 @@ def fingerprint(device: torch.device, config: dict[str, Any]) -> dict[str, str]:
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "threads": str(torch.get_num_threads()),
         "processes": str(dist.world_size()),
-        "compile": str(trainer.get("compile", False)),
+        **{key: str(trainer.get(key, False)) for key in ("compile", "channels_last", "tf32")},
         "batch_size": str(batch_size),
         "nondeterministic": ", ".join(nondeterministic_operations()),
     }

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from utils.cores import usable_cores
+from base import BaseDataLoader
+from utils.cores import loader_processes, usable_cores
 
 BOUND = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
@@ -41,3 +42,17 @@ def test_a_quota_of_the_older_kind_counts(tmp_path):
 def test_what_is_no_quota_is_none(tmp_path):
     assert cores(tmp_path, cpu_max="many of them") == BOUND
     assert usable_cores(tmp_path / "none", tmp_path / "none") == BOUND
+
+
+def test_auto_loads_with_every_core_of_this_process_up_to_eight(monkeypatch):
+    assert loader_processes("auto") == min(8, usable_cores())
+    assert [loader_processes(n) for n in (0, 3)] == [0, 3]
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "1000")
+    monkeypatch.setenv("WORLD_SIZE", "1000")
+    assert loader_processes("auto") == 1
+
+
+def test_a_loader_takes_auto_for_its_workers():
+    loader = BaseDataLoader(list(range(4)), 2, num_workers="auto")
+    assert loader.num_workers == loader_processes("auto")
+    assert sorted(int(one) for batch in loader for one in batch) == [0, 1, 2, 3]
