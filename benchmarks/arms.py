@@ -16,7 +16,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
@@ -293,7 +293,10 @@ def by_old_template(turns: Turns, config: dict[str, Any]) -> None:
     import tempfile
 
     os.chdir(config["folder"])
-    sys.path.insert(0, config["folder"])
+    sys.path[:] = [
+        config["folder"],
+        *(place for place in sys.path if Path(place).resolve() not in (ROOT, ROOT / "benchmarks")),
+    ]
     for name in list(sys.modules):  # its own have the same names
         if getattr(sys.modules[name], "__file__", None) and name.split(".")[0] in OWN:
             del sys.modules[name]
