@@ -90,7 +90,8 @@ def test_what_one_reads_first_stays_readable() -> None:
         ROOT / "train.py",
         ROOT / "parse_config.py",
         *(ROOT / "base").glob("*.py"),
-        *(ROOT / "trainer").glob("*.py"),
+        ROOT / "trainer" / "trainer.py",
+        ROOT / "trainer" / "evaluate.py",
     ]
     lines = sum(map(lines_of_code, read))
     assert lines <= 900, lines
