@@ -1,10 +1,10 @@
 """Batches by number: `BaseDataLoader` over any map-style dataset, `TensorDataLoader` over tensors in memory."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import tee
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, SubsetRandomSampler, TensorDataset, default_collate
@@ -12,9 +12,12 @@ from torch.utils.data import DataLoader, Dataset, SubsetRandomSampler, TensorDat
 from utils import dist
 from utils.batch_order import Place, Portion, places, places_of_pass
 from utils.cores import loader_processes
+from utils.labels import must_have_labels
 from utils.loader_arguments import problems_of_arguments
+from utils.samplers import sampler_of
 from utils.seed import derive_seed, generator, kept_generators
 from utils.seeded_samples import loader_of_places, single_threaded
+from utils.split import split_indices
 
 
 class BaseDataLoader(DataLoader):
@@ -29,6 +32,7 @@ class BaseDataLoader(DataLoader):
     :param validation_split: the part (0.1) or the number (500) of samples that `split_validation` gets
     :param valid_dataset: the same samples as validation sees them, without augmentation (default: `dataset`)
     :param split_seed: which samples those are
+    :param stratify: each class in its proportion
     :param num_workers: processes that load; "auto": as many as there are cores, at most 8
     :param seed_all: seed `random` and NumPy too before each sample, not only torch (9 us a sample, else 2)
     :param options: everything else that torch's DataLoader takes
@@ -48,6 +52,7 @@ class BaseDataLoader(DataLoader):
         *,
         valid_dataset: Dataset | None = None,
         split_seed: int = 0,
+        stratify: bool = False,
         seed_all: bool = True,
         **options: Any,
     ) -> None:
@@ -58,11 +63,18 @@ class BaseDataLoader(DataLoader):
         self.valid_dataset = valid_dataset
         self.n_samples = len(dataset)  # type: ignore[arg-type]
         self.options = options = {key: value for key, value in options.items() if value is not None}
-        sampler, self.valid_sampler = options.get("sampler"), None
-        if validation_split and (sampler is not None or "batch_sampler" in options):
-            raise ValueError("validation_split cannot be had beside a sampler; give the sampler the training part only")
-        if sampler is None and "batch_sampler" not in options:
+        self._labels = must_have_labels(dataset, "stratify") if stratify else None
+        sampler: Any = None
+        self.valid_sampler: list[int] | None = None
+        own = "batch_sampler" if "batch_sampler" in options else "sampler"
+        waits = isinstance(options.get(own), partial)  # named in a config, for the loader to make
+        if waits or own not in options:
             sampler, self.valid_sampler = self._split_sampler(validation_split)
+        elif validation_split:
+            raise ValueError("validation_split cannot be had beside a sampler; give the sampler the training part only")
+        if waits:
+            options[own] = sampler_of(options[own], dataset, getattr(sampler, "indices", sampler))
+        sampler = options.get("sampler", sampler)
         if batch_size is None and "batch_sampler" not in options:
             raise ValueError("batch_size must be a number: batches are what is counted")
         if "batch_sampler" not in options:
@@ -70,6 +82,7 @@ class BaseDataLoader(DataLoader):
         num_workers = loader_processes(num_workers)
         pinned = options.get("pin_memory", torch.cuda.is_available())
         options["pin_memory"] = bool(pinned) and torch.accelerator.is_available()
+        self.valid_batch_size = getattr(options.get("batch_sampler"), "batch_size", batch_size)
         # for a `split_validation` of an older project's own
         self.init_kwargs: dict[str, Any] = {"dataset": dataset, "batch_size": batch_size, "shuffle": False}
         self.init_kwargs |= {"collate_fn": collate_fn, "num_workers": num_workers}
@@ -129,19 +142,16 @@ class BaseDataLoader(DataLoader):
         """The samplers of the training and of the validation part; (None, None) without a split."""
         if not split:
             return None, None
-        count = split if isinstance(split, int) else int(self.n_samples * split)
-        if not 0 < count < self.n_samples:
-            raise ValueError(f"validation_split {split} leaves {count} of {self.n_samples} samples for validation")
-        indices = np.random.RandomState(self.split_seed).permutation(self.n_samples)  # the old template's choice
-        self.n_samples -= count
-        train, valid = indices[count:], indices[:count].tolist()
-        return SubsetRandomSampler(train.tolist()) if self.shuffle else np.sort(train).tolist(), valid
+        train, valid = split_indices(self.n_samples, split, self.split_seed, self._labels)
+        self.n_samples = len(train)
+        return SubsetRandomSampler(train) if self.shuffle else sorted(train), valid
 
     def _valid_loader(self, indices: Any) -> DataLoader:
-        options = {key: value for key, value in self.options.items() if key != "drop_last"}
+        training_only = ("drop_last", "sampler", "batch_sampler")
+        options = {key: value for key, value in self.options.items() if key not in training_only}
         return BaseDataLoader(
             self.dataset if self.valid_dataset is None else self.valid_dataset,
-            self.batch_size,
+            self.valid_batch_size,
             shuffle=False,
             num_workers=self.num_workers,
             collate_fn=self.collate_fn,
@@ -196,4 +206,6 @@ class TensorDataLoader(BaseDataLoader):
             yield self.transform(inputs) if self.transform else inputs, *others
 
     def _valid_loader(self, indices: Any) -> DataLoader:
-        return TensorDataLoader(self.tensors, self.batch_size, shuffle=False, transform=self.transform, sampler=indices)
+        return TensorDataLoader(
+            self.tensors, self.valid_batch_size, shuffle=False, transform=self.transform, sampler=indices
+        )

@@ -37,9 +37,26 @@ class DigitsDataLoader(TensorDataLoader):
     ) -> None:
         shift = RandomAffine(shift=1, degrees=15, scale=0.15) if augment and training else None
         normalize = Normalize([0.305], [0.376], largest=16)
-        super().__init__(
-            read_digits(training), batch_size, shuffle, validation_split, augment=shift, transform=normalize, **options
+        tensors = self.read(training)
+        super().__init__(tensors, batch_size, shuffle, validation_split, augment=shift, transform=normalize, **options)
+
+    @staticmethod
+    def read(training: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images [n, 1, 8, 8] of bytes up to 16, and classes [n]."""
+        return read_digits(training)
+
+
+class ImbalancedDigitsDataLoader(DigitsDataLoader):
+    """The digits with few examples of five classes: of 5 to 9 every twentieth. The test part is whole."""
+
+    @staticmethod
+    def read(training: bool) -> tuple[torch.Tensor, torch.Tensor]:
+        images, labels = read_digits(training)
+        classes = [(labels == number).nonzero().squeeze(1) for number in range(10)]
+        kept = torch.cat(
+            [places[::20] if number >= 5 and training else places for number, places in enumerate(classes)]
         )
+        return images[kept], labels[kept]
 
 
 class MnistDataLoader(TensorDataLoader):

@@ -22,6 +22,7 @@ from settings.signatures import arguments_of, short_path, where_defined
 from settings.types import convert, is_spec
 from utils.errors import ConfigError, UserError
 from utils.safe_loading import plain_data_only
+from utils.samplers import waits_for_data
 
 NOT_A_CONFIGS = "is not for a config to say: it tells where files come from and go to"
 PLAIN_KEY = re.compile(r"[\w.-]*")
@@ -131,6 +132,8 @@ class _Builder:
     def object(self, path: KeyPath, spec: dict[str, Any], kind: Kind) -> Any:
         target = self.find((*path, "type"), spec["type"], kind)
         arguments = self.arguments((*path, "args"), target, spec.get("args", {}))
+        if waits_for_data(target, arguments):
+            return partial(target, **arguments)
         if not inspect.isclass(target) and not is_factory(target, kind) and is_called_later(target):
             return update_wrapper(partial(target, **arguments), target) if arguments else target
         code = self.code if inspect.isclass(target) and issubclass(target, kind_of("lr_scheduler").bases) else ()

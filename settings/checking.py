@@ -18,6 +18,7 @@ from settings.signatures import arguments_of, where_defined
 from settings.types import faults_of_fields, is_spec, misfit
 from utils.errors import ConfigError
 from utils.monitor import Monitor
+from utils.samplers import left_to_loader
 
 Modules = Sequence[Any]
 
@@ -148,9 +149,20 @@ class _Checker:
             return None
 
     def arguments(
-        self, path: KeyPath, target: Any, values: dict[str, Any], given: int, section: str, later: bool = False
+        self,
+        path: KeyPath,
+        target: Any,
+        values: dict[str, Any],
+        given: int,
+        section: str,
+        later: bool = False,
+        spared: tuple[str, ...] = (),
     ) -> None:
-        """What a config gives to a target behind `given` leading arguments, and others if it is called only later."""
+        """What a config gives to a target behind `given` leading arguments.
+
+        :param later: it is called only later, with more
+        :param spared: arguments that it may leave out
+        """
         taken = arguments_of(target, given)
         name, before = target.__name__, len(self.faults)
         for key, value in values.items():
@@ -167,7 +179,7 @@ class _Checker:
             else:
                 self.value((*path, key), value, inspect.Parameter.empty, target, section)
         for key in () if later else taken.required:
-            if key not in values and not any(
+            if key not in (*values, *spared) and not any(
                 closest(other, [key]) for other in values if other not in taken.annotations
             ):
                 self.fault(path, f"{name} needs the argument {key!r} ({where_defined(target)})")
@@ -214,7 +226,8 @@ class _Checker:
         is_schedule = inspect.isclass(found) and section == "lr_scheduler"
         later = not inspect.isclass(found) and not is_factory(found, kind) and is_called_later(found)
         given = 1 if is_schedule and issubclass(found, kind_of(section).bases) else 0
-        return self.arguments((*path, "args"), found, spec.get("args", {}), given, section, later)
+        spared = left_to_loader(found)
+        return self.arguments((*path, "args"), found, spec.get("args", {}), given, section, later, spared)
 
     # -- the trainer ------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import torch
 from torch.utils.data import Subset
 
 from utils.clock import Clock
+from utils.labels import labels_of
 from utils.plain_loader import as_portions
 from utils.seed import kept_generators
 
@@ -42,12 +43,8 @@ def _num_classes(loader: Any) -> int | None:
     said = _said(loader, "num_classes", "classes")
     if said is not None:
         return said
-    tensors: Any = getattr(loader, "tensors", None) or getattr(_dataset(loader), "tensors", None) or ()
-    labels = tensors[1] if len(tensors) > 1 else getattr(_dataset(loader), "targets", None)
-    labels = torch.as_tensor(labels) if isinstance(labels, (list, torch.Tensor)) else None
-    if labels is None or labels.dim() != 1 or labels.is_floating_point() or not len(labels):
-        return None
-    return int(labels.max()) + 1
+    labels = labels_of(loader if getattr(loader, "tensors", None) else _dataset(loader))
+    return None if labels is None else int(labels.max()) + 1
 
 
 def _input_shape(loader: Any, read_batch: Callable | None) -> list[int] | None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from model.metric import accuracy, top_k_acc
+from model.metric import MacroF1, accuracy, top_k_acc
 
 SCORES = torch.tensor([[0.1, 0.4, 0.3, 0.2], [0.9, 0.8, 0.7, 0.6], [-4.0, -3.0, -2.0, -1.0]])
 
@@ -28,3 +28,14 @@ def test_a_metric_stays_on_the_device_as_a_tensor(metric):
     value = metric(SCORES, torch.tensor([1, 0, 2]))
     assert torch.is_tensor(value)
     assert value.shape == ()
+
+
+def test_macro_f1_is_the_mean_over_the_classes_that_occur_or_are_predicted():
+    metric = MacroF1(4)
+    for _ in range(2):  # anew after a reset
+        scores = torch.eye(4)
+        metric.update(scores[[0, 0, 1]], torch.tensor([0, 0, 0]))
+        metric.update(scores[[1, 2]], torch.tensor([1, 1]))
+        # class 0: 2 right, 2 predicted, 3 occurring; 1: 1, 2, 2; 2: 0, 1, 0; 3 is nowhere
+        assert metric.compute() == pytest.approx((2 * 2 / 5 + 2 * 1 / 4 + 0) / 3)
+        metric.reset()
