@@ -13,6 +13,7 @@ import click
 
 from parse_config import ConfigParser
 from settings.lookup import find
+from settings.sections import loss_parts
 from settings.signatures import arguments_of
 from utils import dist
 from utils.errors import ConfigError
@@ -31,7 +32,8 @@ def main(config: ConfigParser) -> dict[str, float]:
     from utils import checkpoint
     from utils.checkpoint_folder import is_run
     from utils.determinism import fix_algorithms, fix_threads
-    from utils.device import prepare_device, to_device
+    from utils.device import prepare_device
+    from utils.losses import one_loss
     from utils.memory import keep_freed_memory
     from utils.platform_files import write_whole
     from utils.precision import autocast
@@ -71,7 +73,7 @@ def main(config: ConfigParser) -> dict[str, float]:
     checkpoint.load_state(model, state.get("ema", state["state_dict"]), "state_dict", config.resume)
 
     # loss and metrics
-    criterion = to_device(config.init_callables("loss", module_losses)[0], device)
+    criterion = one_loss(config.init_callables("loss", module_losses), loss_parts(config["loss"]), device)
     metrics = config.init_callables("metrics", module_metrics)
 
     precision = autocast(options.amp, device)

@@ -55,11 +55,14 @@ def build(config: ConfigParser) -> Any:
     """The trainer of what the config names, ready to train."""
     import torch
 
+    from settings.sections import loss_parts
     from utils.clock import Clock
     from utils.determinism import fix_algorithms, fix_threads
-    from utils.device import prepare_device, to_device
+    from utils.device import prepare_device
     from utils.fused import choose_form
+    from utils.losses import one_loss
     from utils.memory import keep_freed_memory
+    from utils.parameters import parameter_groups, prepare
     from utils.run_facts import run_facts
     from utils.schedule import make_scheduler
     from utils.seed import seed_generators
@@ -90,16 +93,19 @@ def build(config: ConfigParser) -> Any:
 
     # model
     model = config.init_obj("arch", module["arch"]).to(device)
+    with config.at("arch"):
+        prepare(model, config["arch"], config.resume is None, data_loader, Trainer.read_batch)
     logger.info(model)
 
     # loss and metrics
-    criterion = to_device(config.init_callables("loss", module["loss"])[0], device)
+    criterion = one_loss(config.init_callables("loss", module["loss"]), loss_parts(config["loss"]), device)
     metrics = config.init_callables("metrics", module["metrics"])
 
     # optimizer, in its fastest form
     choose_form(config, config.named("optimizer", module["optimizer"]), model)
-    trainable_params = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = config.init_obj("optimizer", module["optimizer"], trainable_params)
+    with config.at("optimizer"):
+        parameters = parameter_groups(model, config["optimizer"].get("groups", []))
+    optimizer = config.init_obj("optimizer", module["optimizer"], parameters)
 
     # schedule
     lr_scheduler = make_scheduler(config, module["lr_scheduler"], optimizer, clock)

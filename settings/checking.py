@@ -116,16 +116,18 @@ class _Checker:
                 self.target(path, path, {"type": item}, section)
             else:
                 self.fault(path, 'write a name, or {"type": NAME, "args": {...}}')
-        if section == "metrics":
-            self.doubled_metrics(node)
+        if isinstance(node, list):
+            self.doubled(section, node)
 
-    def doubled_metrics(self, node: list[Any]) -> None:
-        seen = {"loss": "the loss"}
+    def doubled(self, section: str, node: list[Any]) -> None:
+        """Two values of the log under one name."""
+        parts = sections.metric_names(sections.loss_parts(self.tree.get("loss"))) if section == "metrics" else []
+        seen = {"loss": "the loss"} | {name: f"loss.{index}" for index, name in enumerate(parts)}
         for index, name in enumerate(sections.metric_names(node)):
             if name in seen:
                 text = f'{name!r} is the name of {seen[name]} too; give it a "name" of its own beside its type'
-                self.fault(("metrics", index), text)
-            seen[name] = f"metrics.{index}"
+                self.fault((section, index), text)
+            seen[name] = f"{section}.{index}"
 
     def target(self, path: KeyPath, path_of_name: KeyPath, node: dict[str, Any], section: str) -> None:
         kind = kind_of(section)

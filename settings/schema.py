@@ -56,6 +56,10 @@ EXTRA = {
     "monitor": "the value of the log that ReduceLROnPlateau judges by",
     "warmup": "so many intervals of linear rise first",
     "name": "under which the metric stands in the log",
+    "weights": "a file of tensors or a checkpoint, or weights of torchvision by name; what fits is taken",
+    "freeze": "patterns of the names of parameters that do not train",
+    "groups": 'parameters with options of their own: {"params": pattern or list of them, "lr": ..., ...}',
+    "weight": "what the loss is multiplied by, in the sum of several",
 }
 
 
@@ -100,7 +104,7 @@ class _Writer:
             section = self.section(key)
             return {"anyOf": [section, {"type": "null"}]} if key == "lr_scheduler" else section
         if key == "loss":
-            return self.named(key)
+            return {"anyOf": [self.named(key), {"type": "array", "items": self.named(key)}]}
         if key == "metrics":
             return {"type": "array", "items": self.named(key)}
         if key == "trainer":

@@ -11,7 +11,7 @@ ROOT = {
     "n_gpu": int,
     **dict.fromkeys(BUILT, dict),
     "lr_scheduler": dict | None,
-    "loss": str | dict,
+    "loss": str | dict | list,
     "metrics": list,
     "trainer": dict,
     "extends": str | list,
@@ -20,13 +20,28 @@ ROOT = {
 }
 GIVEN = {"optimizer": 1, "lr_scheduler": 1, "loss": 2, "metrics": 2}  # parameters; optimizer; output and target
 KEYS: dict[str, dict[str, Any]] = {  # beside type and args
+    "arch": {"weights": str | None, "freeze": list[str]},
+    "optimizer": {"groups": list[dict]},
     "lr_scheduler": {"interval": Literal["epoch", "step"], "monitor": str, "warmup": int},
+    "loss": {"name": str, "weight": float},
     "metrics": {"name": str},
 }
 
 
+def log_names(config: dict[str, Any]) -> list[str]:
+    """The names of the values of a log: the loss, its parts where it has several, the metrics."""
+    return ["loss", *metric_names(loss_parts(config.get("loss"))), *metric_names(config.get("metrics", []))]
+
+
+def loss_parts(loss: Any) -> list[Any]:
+    """The losses whose weighted sum is the loss; empty where it is one alone."""
+    if isinstance(loss, list):
+        return loss
+    return [loss] if isinstance(loss, dict) and "weight" in loss else []
+
+
 def metric_names(metrics: list[Any]) -> list[str]:
-    """The names under which the metrics of a config stand in the log."""
+    """The names under which the metrics, or several losses, of a config stand in the log."""
     return [
         str(item["name"])
         if isinstance(item, dict) and "name" in item

@@ -34,7 +34,7 @@ def evaluate(
     dist.share_buffers(model)
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
-    values = EpochMetrics(metrics, device)
+    values = EpochMetrics(metrics, device, criterion)
     with kept_generators():
         for number, (batch, n, _) in enumerate(as_portions(data_loader).one_pass()):
             seed_generators("evaluation", dist.rank(), number)  # of a model that draws; loading may have set them too

@@ -10,7 +10,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from base.base_trainer import BaseTrainer
 from logger.progress import Progress
-from settings.sections import metric_names
+from settings.sections import log_names
 from trainer.evaluate import evaluate
 from utils import dist
 from utils.batch_order import Portion
@@ -77,7 +77,7 @@ class Trainer(BaseTrainer):
         self.memory_format = torch.channels_last if options.channels_last else torch.preserve_format
         self.max_norm = options.clip_grad_norm
         self.ema = WeightAverage(model, options.ema_decay)
-        self.train_metrics = EpochMetrics(metric_ftns, device)
+        self.train_metrics = EpochMetrics(metric_ftns, device, criterion)
         self.log_step = options.log_step or max(1, int((getattr(data_loader, "batch_size", None) or 1) ** 0.5))
         self.watch = Watch(self.logger, self.data_loader, self.config if options.profile and dist.is_main() else None)
         self._batches: Any = None  # the stream of portions, entered at the first step
@@ -212,7 +212,7 @@ class Trainer(BaseTrainer):
         """The names of a config's log, with validation; None where a subclass makes logs of its own."""
         if cls._train_epoch is not Trainer._train_epoch or cls._valid_epoch is not Trainer._valid_epoch:
             return None
-        return [f"{part}{name}" for part in ("", "val_") for name in ("loss", *metric_names(config.get("metrics", [])))]
+        return [f"{part}{name}" for part in ("", "val_") for name in log_names(config)]
 
     def _check_monitors(self) -> None:
         judged = {("trainer", "monitor"): self.monitor.key, ("lr_scheduler", "monitor"): self.schedule.monitor}

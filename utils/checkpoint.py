@@ -103,6 +103,22 @@ def read(path: Path | str) -> dict[str, Any]:
     return state
 
 
+def read_tensors(name: str) -> dict[str, Any]:
+    """Tensors by name from a file: a plain one of them, or a checkpoint; ConfigError, one line, from any other."""
+    fault = _damage(Path(name))
+    if fault and fault != OBJECTS:  # those of torch before 1.6 may be plain all the same
+        raise ConfigError(f"{name}: {fault}")
+    try:
+        state = torch.load(name, map_location="cpu", weights_only=True)
+    except Exception as error:  # as in `read`
+        raise ConfigError(f"{name}: {_unreadable(error)}") from None
+    state = state if isinstance(state, dict) and "state_dict" in state else {"state_dict": state}
+    tensors = state["state_dict"]
+    if not isinstance(tensors, dict) or not all(isinstance(value, torch.Tensor) for value in tensors.values()):
+        raise ConfigError(f"{name}: holds no tensors by name")
+    return state
+
+
 def step_of(path: Path) -> int:
     """The step inside a checkpoint, without reading its tensors or checking its sums; -1 if it cannot be read."""
     try:

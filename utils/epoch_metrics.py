@@ -11,6 +11,7 @@ from utils import dist
 from utils.checkpoint import to_plain
 from utils.device import map_tensors
 from utils.errors import ConfigError
+from utils.losses import loss_parts
 from utils.metric_tracker import MetricTracker
 
 
@@ -22,8 +23,9 @@ class EpochMetrics:
     With several processes an object's `compute` adds up what they saw itself, as those of torchmetrics do.
     """
 
-    def __init__(self, metrics: Sequence[Any], device: torch.device) -> None:
-        names = ["loss", *map(metric_name, metrics)]
+    def __init__(self, metrics: Sequence[Any], device: torch.device, criterion: Any = None) -> None:
+        self.criterion, parts = criterion, loss_parts(criterion)
+        names = ["loss", *parts, *map(metric_name, metrics)]
         if doubled := {name for name in names if names.count(name) > 1}:
             raise ConfigError(f'metrics: two are called {min(doubled)!r}; give one a "name" of its own beside its type')
         self.functions = {metric_name(metric): metric for metric in metrics if not hasattr(metric, "compute")}
@@ -34,7 +36,8 @@ class EpochMetrics:
                 metric.to(device)
             if hasattr(metric, "persistent"):
                 metric.persistent(True)  # torchmetrics leaves its state out of state_dict otherwise
-        self.means = MetricTracker("loss", *self.functions)
+        self.means = MetricTracker("loss", *parts, *self.functions)
+        self.parts = parts
         self.device = device
 
     def update(self, loss: Any, output: Any, target: Any, n: int) -> None:
@@ -42,6 +45,8 @@ class EpochMetrics:
         if n == 0:
             return  # a borrowed batch
         self.means.add("loss", loss.detach() if isinstance(loss, torch.Tensor) else loss, n)
+        for name in self.parts:
+            self.means.add(name, self.criterion.parts[name], n)
         if not self.functions and not self.objects:
             return
         output = map_tensors(torch.Tensor.detach, output)
