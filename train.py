@@ -35,6 +35,7 @@ def modules() -> dict[str, Any]:
     import model.loss as module_loss
     import model.metric as module_metric
     import model.model as module_arch
+    import model.optimizer as module_optimizer
     import trainer as module_trainer
 
     torch_losses = (torch.nn.functional, torch.nn.modules.loss)
@@ -45,7 +46,7 @@ def modules() -> dict[str, Any]:
         "arch": module_arch,
         "loss": (module_loss, *torch_losses),
         "metrics": (module_metric, *torch_losses),
-        "optimizer": torch.optim,
+        "optimizer": (module_optimizer, torch.optim),
         "lr_scheduler": torch.optim.lr_scheduler,
         "trainer": module_trainer,
     }

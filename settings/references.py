@@ -32,11 +32,12 @@ def resolve(document: Document, paths: Iterable[KeyPath] | None = None) -> None:
 
     What a value referred to stays in `document.references`.
 
-    :param paths: the values to look at (default: all)
+    :param paths: the values to look at, and what is inside them (default: all)
     """
-    resolver = _Resolver(document)
-    for path in list(_texts(document.tree)) if paths is None else paths:
-        resolver.resolve(path)
+    resolver, places = _Resolver(document), None if paths is None else list(paths)
+    for path in list(_texts(document.tree)):
+        if places is None or any(path[: len(place)] == place for place in places):
+            resolver.resolve(path)
     if resolver.faults:
         raise ConfigError([fault.line for fault in sorted(resolver.faults)])
 

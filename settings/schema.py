@@ -58,6 +58,7 @@ EXTRA = {
     "name": "under which the metric stands in the log",
     "weights": "a file of tensors or a checkpoint, or weights of torchvision by name; what fits is taken",
     "freeze": "patterns of the names of parameters that do not train",
+    "recompute": "patterns of the names of modules whose activations are computed again, not kept",
     "groups": 'parameters with options of their own: {"params": pattern or list of them, "lr": ..., ...}',
     "weight": "what the loss is multiplied by, in the sum of several",
 }

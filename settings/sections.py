@@ -20,7 +20,7 @@ ROOT = {
 }
 GIVEN = {"optimizer": 1, "lr_scheduler": 1, "loss": 2, "metrics": 2}  # parameters; optimizer; output and target
 KEYS: dict[str, dict[str, Any]] = {  # beside type and args
-    "arch": {"weights": str | None, "freeze": list[str]},
+    "arch": {"weights": str | None, "freeze": list[str], "recompute": list[str]},
     "optimizer": {"groups": list[dict]},
     "lr_scheduler": {"interval": Literal["epoch", "step"], "monitor": str, "warmup": int},
     "loss": {"name": str, "weight": float},

@@ -3,11 +3,13 @@
 import logging
 from collections.abc import Callable
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint as checkpoint_activations
 
 from utils import checkpoint
 from utils.device import to_device
@@ -17,7 +19,7 @@ from utils.seed import kept_generators
 
 
 def prepare(model: nn.Module, section: dict[str, Any], is_new: bool, data_loader: Any, read_batch: Callable) -> None:
-    """Gives lazy modules their shapes, loads the `weights` and freezes the parameters that an `arch` section names.
+    """Does what stands beside type and args of an `arch` section: `weights`, `freeze`, `recompute`; and lazy modules.
 
     :param is_new: else the weights come from the run's checkpoint
     """
@@ -25,8 +27,11 @@ def prepare(model: nn.Module, section: dict[str, Any], is_new: bool, data_loader
     if is_new and section.get("weights"):
         logging.getLogger("train").info(load_weights(model, section["weights"]))
     for pattern in section.get("freeze", ()):
-        for parameter in _matching(model, pattern):
+        for parameter in _matching(model, pattern, "parameter"):
             parameter.requires_grad_(False)
+    for pattern in section.get("recompute", ()):
+        for part in _matching(model, pattern, "module"):
+            part.forward = partial(checkpoint_activations, part.forward, use_reentrant=False)
 
 
 def load_weights(model: nn.Module, name: str) -> str:
@@ -58,7 +63,7 @@ def parameter_groups(model: nn.Module, groups: list[dict[str, Any]]) -> list[Any
     for group in groups:
         patterns = [group["params"]] if isinstance(group["params"], str) else group["params"]
         for pattern in patterns:
-            _matching(model, pattern)
+            _matching(model, pattern, "parameter")
         names = [name for name in trained if any(fnmatchcase(name, pattern) for pattern in patterns)]
         made.append(group | {"params": [trained.pop(name) for name in names]})
     rest = [{"params": list(trained.values())}] if trained else []
@@ -75,11 +80,12 @@ def _make_lazy_parameters(model: nn.Module, data_loader: Any, read_batch: Callab
         model.train()
 
 
-def _matching(model: nn.Module, pattern: str) -> list[nn.Parameter]:
-    """The parameters whose names match; ConfigError if none does."""
-    found = [parameter for name, parameter in model.named_parameters() if fnmatchcase(name, pattern)]
+def _matching(model: nn.Module, pattern: str, kind: str) -> list[Any]:
+    """The parameters, or the modules, whose names match; ConfigError if none does."""
+    named = dict(model.named_parameters() if kind == "parameter" else model.named_modules())
+    found = [part for name, part in named.items() if name and fnmatchcase(name, pattern)]
     if not found:
-        names = [name for name, _ in model.named_parameters()]
+        names = [name for name in named if name]
         shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-        raise ConfigError(f"no parameter is called {pattern!r}; there are {shown}")
+        raise ConfigError(f"no {kind} is called {pattern!r}; there are {shown}")
     return found
