@@ -27,7 +27,12 @@ KINDS: dict[str, dict[str, Any]] = {
     },
     "LBFGS": {
         "optimizer": {"type": "LBFGS", "args": {"lr": 0.5, "max_iter": 4, "history_size": 5}},
-        "trainer": CLOSURE | {"accumulation": 2},
+        "arch": {"type": "DigitsModel", "args": {"dropout": 0.0}},
+        "data_loader": {
+            "type": "DigitsDataLoader",
+            "args": {"batch_size": 640, "validation_split": 0.1, "augment": False},
+        },
+        "trainer": CLOSURE | {"accumulation": 2, "epochs": 8},  # a step an epoch
     },
     "recomputed": {"arch": {"type": "DigitsModel", "recompute": ["conv2", "conv3"]}, "trainer": {"ema_decay": 0.9}},
 }
