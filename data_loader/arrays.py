@@ -1,0 +1,105 @@
+"""Datasets in files of arrays and tables, read row by row: files larger than memory are as good as small ones."""
+
+import csv
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from utils.errors import UserError
+
+
+class ArrayDataset(Dataset):
+    """Samples (input, target) from two files of arrays, one row a sample: NumPy's .npy, or a tensor in torch's .pt.
+
+    The files are mapped, not read: only the rows asked for are in memory.
+
+    :param inputs: path of the inputs [n, ...]
+    :param targets: path of the targets [n, ...]
+    """
+
+    def __init__(self, inputs: str, targets: str) -> None:
+        self.files = inputs, targets
+        if len(self.arrays[0]) != len(self.arrays[1]):
+            raise UserError(f"{inputs} has {len(self.arrays[0])} rows, {targets} {len(self.arrays[1])}")
+
+    @cached_property
+    def arrays(self) -> tuple[Any, Any]:
+        """Both files, mapped; each worker maps them for itself."""
+        inputs, targets = (mapped(Path(file)) for file in self.files)
+        return inputs, targets
+
+    @property
+    def targets(self) -> Tensor:
+        """All targets in memory, for what goes by classes."""
+        return torch.as_tensor(np.array(self.arrays[1]))
+
+    def __len__(self) -> int:
+        return len(self.arrays[0])
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        inputs, targets = (torch.as_tensor(np.array(array[index])) for array in self.arrays)
+        return inputs, targets
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"files": self.files}
+
+
+class CsvDataset(Dataset):
+    """Samples (numbers [columns], target) from the rows of a CSV file with a header, one row a line.
+
+    Of each row only its place is in memory, 8 bytes; the row itself is read when it is asked for.
+
+    :param target: the column to predict: whole numbers are classes, others become float32
+    :param columns: the columns that the model takes (default: all others)
+    """
+
+    def __init__(self, path: str, target: str, columns: Sequence[str] | None = None, delimiter: str = ",") -> None:
+        self.path, self.delimiter = path, delimiter
+        try:
+            with open(path, "rb") as file:
+                self.header = next(csv.reader([file.readline().decode()], delimiter=delimiter))
+                lengths = np.fromiter((len(line) for line in file), dtype=np.int64)
+        except (OSError, UnicodeDecodeError, StopIteration) as error:
+            raise UserError(f"{path}: no CSV file with a header ({error})") from None
+        header_ends = sum(map(len, open_lines(path, 1)))
+        self.offsets = header_ends + np.concatenate([[0], lengths.cumsum()])
+        columns = [name for name in self.header if name != target] if columns is None else columns
+        for name in (target, *columns):
+            if name not in self.header:
+                raise UserError(f"{path}: no column {name!r}; there are {', '.join(self.header)}")
+        self.target, self.places = self.header.index(target), [self.header.index(name) for name in columns]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        with open(self.path, "rb") as file:
+            file.seek(self.offsets[index])
+            line = file.read(self.offsets[index + 1] - self.offsets[index])
+        row = next(csv.reader([line.decode()], delimiter=self.delimiter))
+        label = row[self.target]
+        target = torch.tensor(int(label)) if label.lstrip("-").isdecimal() else torch.tensor(float(label))
+        return torch.tensor([float(row[place]) for place in self.places]), target
+
+
+def mapped(path: Path) -> Any:
+    """An array in a file, mapped; UserError where it holds none, or Python objects."""
+    try:
+        if path.suffix == ".npy":
+            return np.load(path, mmap_mode="r", allow_pickle=False)
+        tensor = torch.load(path, mmap=True, weights_only=True)
+        return tensor.numpy()
+    except Exception as error:  # whatever the two raise for files that are not what they say
+        raise UserError(f"{path}: no array of numbers ({str(error).splitlines()[0][:100]})") from None
+
+
+def open_lines(path: str, count: int) -> list[bytes]:
+    """The first lines of a file."""
+    with open(path, "rb") as file:
+        return [file.readline() for _ in range(count)]
