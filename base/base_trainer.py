@@ -58,7 +58,8 @@ class BaseTrainer(ABC):
         if "trainer" in config:  # resolved once, then stored with the run
             config["trainer"]["threads"] = fix_threads(self.options.threads)
         self.device, self.device_ids = prepare_device(config.get("n_gpu"), config.device)
-        self.model = model if _has_moved(model) else model.to(self.device)
+        has_moved = any(parameter.device.type != "cpu" for parameter in model.parameters())
+        self.model = model if has_moved else model.to(self.device)
         self.criterion = self.loss = criterion
         self.metric_ftns = self.metrics = metric_ftns
         self.optimizer = optimizer
@@ -305,7 +306,3 @@ class BaseTrainer(ABC):
 
 def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _has_moved(model: torch.nn.Module) -> bool:
-    return any(parameter.device.type != "cpu" for parameter in model.parameters())

@@ -49,6 +49,8 @@ class TrainerOptions:
     keep_last: int | None = None  # how many checkpoint-epochN.pth stay (default: all)
     save_dir: str = "saved/"
     tensorboard: bool = False
+    watch: tuple[str, ...] = ()  # modules by name ("conv*") whose activations and gradients TensorBoard shows
+    histograms: bool = False  # of parameters and their gradients in TensorBoard, once an epoch
     verbosity: Literal[0, 1, 2] = 2  # 0 warnings, 1 what happens, 2 details
 
     # which epoch is best

@@ -5,13 +5,14 @@ from typing import Any
 
 import click
 
-from commands import check, explain, find_batch_size, find_lr, schema, verify_resume
+from commands import check, explain, find_batch_size, find_lr, schema, summary, verify_resume
 
 COMMANDS = {
     "check": check,
     "explain": explain,
     "find_batch_size": find_batch_size,
     "find_lr": find_lr,
+    "summary": summary,
     "verify_resume": verify_resume,
 }
 

@@ -65,17 +65,17 @@ def _try_batches(config: Any, trainer: Any) -> dict[str, str]:
     with config.at("data_loader", doing="the first batch"):
         batches = trainer._next_batches()
         data, target = trainer.read_batch(to_device(batches[0].batch, trainer.device, trainer.memory_format))
-    shapes = f"a batch of {_shape(data)}"
+    shapes = f"a batch of {shape_of(data)}"
     with config.at("arch", doing=f"the model fails on {shapes}"), trainer.autocast:
         output = trainer.model(data)
-    with config.at("loss", doing=f"fails on output {_shape(output)} and target {_shape(target)}"), trainer.autocast:
+    with config.at("loss", doing=f"fails on output {shape_of(output)} and target {shape_of(target)}"), trainer.autocast:
         loss = trainer.criterion(output, target).detach()
         if loss.numel() != 1 or not math.isfinite(loss):
-            raise UserError(f"gives {loss if loss.numel() == 1 else _shape(loss)}, not one finite number")
+            raise UserError(f"gives {loss if loss.numel() == 1 else shape_of(loss)}, not one finite number")
     for index, metric in enumerate(trainer.metric_ftns):
-        with config.at("metrics", index, doing=f"fails on output {_shape(output)} and target {_shape(target)}"):
+        with config.at("metrics", index, doing=f"fails on output {shape_of(output)} and target {shape_of(target)}"):
             float(metric(output, target)) if not hasattr(metric, "compute") else metric.update(output, target)
-    rows["train batch"] = f"{_shape(data)}, {_shape(target)} -> {_shape(output)}, loss {float(loss):.4g}"
+    rows["train batch"] = f"{shape_of(data)}, {shape_of(target)} -> {shape_of(output)}, loss {float(loss):.4g}"
     for metric in trainer.metric_ftns:
         metric.reset() if hasattr(metric, "compute") else None
     clock, seconds = trainer.clock, []
@@ -126,14 +126,14 @@ def _try_checkpoint(config: Any, trainer: Any) -> dict[str, str]:
     return {"checkpoint": text}
 
 
-def _shape(value: Any) -> str:
-    """What a batch or a part of it is, for people."""
+def shape_of(value: Any) -> str:
+    """What a batch, an output or a part of it is, for people: "[64, 10] float32"."""
     if hasattr(value, "shape") and hasattr(value, "dtype"):
         return f"{list(value.shape)} {str(value.dtype).removeprefix('torch.')}"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_shape(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {shape_of(item)}" for key, item in value.items()) + "}"
     if isinstance(value, (list, tuple)):
-        return "(" + ", ".join(map(_shape, value[:4])) + (", ...)" if len(value) > 4 else ")")
+        return "(" + ", ".join(map(shape_of, value[:4])) + (", ...)" if len(value) > 4 else ")")
     return type(value).__name__
 
 

@@ -15,7 +15,10 @@ SAFE = (  # what is written, when, and where; how fast; which epoch is called th
         ("trainer", key)
         for key in ("save_in_background", "profile", "tensorboard", "verbosity", "log_step", "monitor", "early_stop")
     ),
-    *(("trainer", key) for key in ("threads", "deterministic", "compile", "channels_last", "tf32")),
+    *(
+        ("trainer", key)
+        for key in ("watch", "histograms", "threads", "deterministic", "compile", "channels_last", "tf32")
+    ),
     *(("data_loader", "args", key) for key in ("num_workers", "prefetch_factor", "persistent_workers", "pin_memory")),
     *(("data_loader", "args", key) for key in ("data_dir", "timeout", "multiprocessing_context")),
     ("arch", "recompute"),

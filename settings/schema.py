@@ -181,7 +181,7 @@ class _Writer:
 
     def trainer(self) -> dict[str, Any]:
         classes = {name: found for name, found in self.targets("trainer").items() if hasattr(found, "Options")}
-        properties: dict[str, Any] = {"type": {"enum": list(classes), "default": "Trainer"}}
+        properties: dict[str, Any] = {"type": {**self.names("trainer"), "default": "Trainer"}}
         for trainer in classes.values():
             about, hints = _comments(trainer.Options), get_type_hints(trainer.Options)
             for field in fields(trainer.Options):

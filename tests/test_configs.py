@@ -93,6 +93,9 @@ def test_a_shipped_config_trains_and_tests(path: Path, data: Path, run_command: 
     assert tested.returncode == 0, tested.stdout + tested.stderr
     n_samples = json.loads((run / "test.json").read_text())["n_samples"]
     assert n_samples == 40 if "data_dir" in config["data_loader"].get("args", {}) else n_samples > 40
+    summarized = run_command("train.py", "-c", path, "--summary", *options)
+    assert summarized.returncode == 0, summarized.stdout + summarized.stderr
+    assert summarized.stdout.splitlines()[-1].startswith("total ")
 
 
 def test_data_that_is_nowhere_gives_one_line(tmp_path: Path, run_command: Callable) -> None:

@@ -19,6 +19,7 @@ from utils.device import to_device
 from utils.epoch_metrics import EpochMetrics
 from utils.errors import ConfigError
 from utils.few_batches import few_batches
+from utils.inspection import Inspection
 from utils.plain_loader import as_portions
 from utils.precision import autocast, gradient_scaler
 from utils.schedule import Schedule
@@ -80,6 +81,8 @@ class Trainer(BaseTrainer):
         self.train_metrics = EpochMetrics(metric_ftns, device, criterion)
         self.log_step = options.log_step or max(1, int((getattr(data_loader, "batch_size", None) or 1) ** 0.5))
         self.watch = Watch(self.logger, self.data_loader, self.config if options.profile and dist.is_main() else None)
+        with config.at("trainer", "watch"):
+            self.inspection = Inspection(model, optimizer, self.scaler, self.writer, options)
         self._batches: Any = None  # the stream of portions, entered at the first step
         self._check_monitors()
 
@@ -94,7 +97,8 @@ class Trainer(BaseTrainer):
             while self.step < end:
                 batches = self._next_batches()
                 seed_generators(self.seed, self.rank, "step", self.step)
-                self._train_step(batches)
+                with self.inspection.of_step(self.step + 1, self.log_step, end):
+                    self._train_step(batches)
                 self.step += 1
                 self.watch.step()
                 progress.advance(sum(portion.n_total for portion in batches))
