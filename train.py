@@ -90,12 +90,13 @@ def build(config: ConfigParser) -> Any:
         valid_data_loader = data_loader.split_validation() if hasattr(data_loader, "split_validation") else None
     with config.at("data_loader"):
         clock = Clock.of_run(options, data_loader)
-    config.provide(run_facts(data_loader, getattr(Trainer, "read_batch", None), clock))
+    read_batch = getattr(Trainer, "read_batch", None)
+    config.provide(run_facts(data_loader, read_batch, clock))
 
     # model
     model = config.init_obj("arch", module["arch"]).to(device)
     with config.at("arch"):
-        prepare(model, config["arch"], config.resume is None, data_loader, Trainer.read_batch)
+        prepare(model, config["arch"], config.resume is None, data_loader, read_batch)
     logger.info(model)
 
     # loss and metrics

@@ -76,7 +76,6 @@ class Trainer(BaseTrainer):
         self.autocast = autocast(options.amp, device)
         self.scaler = gradient_scaler(options.amp, device)
         self.memory_format = torch.channels_last if options.channels_last else torch.preserve_format
-        self.max_norm = options.clip_grad_norm
         self.ema = WeightAverage(model, options.ema_decay)
         self.train_metrics = EpochMetrics(metric_ftns, device, criterion)
         self.log_step = options.log_step or max(1, int((getattr(data_loader, "batch_size", None) or 1) ** 0.5))
@@ -181,8 +180,8 @@ class Trainer(BaseTrainer):
             return list(islice(self._batches, self.clock.group_size(self.step)))
 
     def _clip_gradient(self) -> None:
-        if self.max_norm is not None:
-            clip_grad_norm_(self.model.parameters(), self.max_norm)
+        if self.options.clip_grad_norm is not None:
+            clip_grad_norm_(self.model.parameters(), self.options.clip_grad_norm)
 
     def _save(self, epoch: int | None = None, best: bool = False) -> None:
         loss = self.train_metrics.means.over_ranks(self.device).avg("loss")  # sums keep a nan or an infinity

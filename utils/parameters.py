@@ -1,7 +1,6 @@
 """Which weights a model begins with, which of them train, and with what options: by patterns of their names."""
 
 import logging
-from collections.abc import Callable
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ from utils.plain_loader import as_portions
 from utils.seed import kept_generators
 
 
-def prepare(model: nn.Module, section: dict[str, Any], is_new: bool, data_loader: Any, read_batch: Callable) -> None:
+def prepare(model: nn.Module, section: dict[str, Any], is_new: bool, data_loader: Any, read_batch: Any) -> None:
     """Does what stands beside type and args of an `arch` section: `weights`, `freeze`, `recompute`; and lazy modules.
 
     :param is_new: else the weights come from the run's checkpoint
@@ -71,12 +70,13 @@ def parameter_groups(model: nn.Module, groups: list[dict[str, Any]]) -> list[Any
 
 
 @torch.no_grad()
-def _make_lazy_parameters(model: nn.Module, data_loader: Any, read_batch: Callable) -> None:
+def _make_lazy_parameters(model: nn.Module, data_loader: Any, read_batch: Any) -> None:
     """Runs a model with lazy modules once; does nothing with any other."""
     if any(isinstance(parameter, nn.UninitializedParameter) for parameter in model.parameters()):
         with kept_generators():
             batch = next(as_portions(data_loader).portions(0)).batch
-        model.eval()(read_batch(to_device(batch, next(model.parameters()).device))[0])
+        batch = to_device(batch, next(model.parameters()).device)
+        model.eval()(batch if read_batch is None else read_batch(batch)[0])
         model.train()
 
 
