@@ -38,6 +38,7 @@ def main(config: ConfigParser) -> dict[str, float]:
     from utils.platform_files import write_whole
     from utils.precision import autocast
     from utils.run_facts import run_facts
+    from utils.split_manifest import warn_of_trained
 
     if config.resume is None:
         raise ConfigError("no checkpoint: add -r RUN, a run's folder or one of its checkpoints")
@@ -65,6 +66,7 @@ def main(config: ConfigParser) -> dict[str, float]:
 
     # data
     data_loader = config.init_obj("test_data_loader", module_data)
+    warn_of_trained(data_loader, config.resume.parent / "split.json")
     config.provide(run_facts(data_loader, Trainer.read_batch))
 
     # model

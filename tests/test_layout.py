@@ -94,7 +94,7 @@ def test_what_one_reads_first_stays_readable() -> None:
         ROOT / "trainer" / "evaluate.py",
     ]
     lines = sum(map(lines_of_code, read))
-    assert lines <= 910, lines
+    assert lines <= 920, lines
 
 
 def lines_of_code(path: Path) -> int:

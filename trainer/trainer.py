@@ -24,6 +24,7 @@ from utils.plain_loader import as_portions
 from utils.precision import autocast, gradient_scaler
 from utils.schedule import Schedule
 from utils.seed import seed_generators
+from utils.split_manifest import SplitManifest
 from utils.watch import Watch
 from utils.weight_average import WeightAverage
 
@@ -60,6 +61,7 @@ class Trainer(BaseTrainer):
         super().__init__(model, criterion, metric_ftns, optimizer, config)
         options = self.options
         self.device, self.rank, self.world_size = device, dist.rank(), dist.world_size()
+        self.split = SplitManifest(data_loader, valid_data_loader, config.changes)
         self.data_loader = as_portions(data_loader).to(device)
         self.data_loader.seed = self.seed
         self.do_validation = valid_data_loader is not None
@@ -162,7 +164,13 @@ class Trainer(BaseTrainer):
         return data, target
 
     def _stateful(self) -> dict[str, Any]:
-        parts = {"lr_scheduler": self.schedule, "scaler": self.scaler, "ema": self.ema, "running": self.train_metrics}
+        parts = {
+            "lr_scheduler": self.schedule,
+            "scaler": self.scaler,
+            "ema": self.ema,
+            "running": self.train_metrics,
+            "split": self.split,
+        }
         return super()._stateful() | parts
 
     def _resume_checkpoint(self, resume_path: Any) -> None:
@@ -186,6 +194,8 @@ class Trainer(BaseTrainer):
     def _save(self, epoch: int | None = None, best: bool = False) -> None:
         loss = self.train_metrics.means.over_ranks(self.device).avg("loss")  # sums keep a nan or an infinity
         self._refuse_not_finite(loss)
+        if self._saved_at is None and dist.is_main():
+            self.split.write(self.config.save_dir / "split.json")
         with self.watch["checkpoints"]:
             super()._save(epoch, best)
 

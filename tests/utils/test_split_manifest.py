@@ -1,0 +1,120 @@
+"""A run stays with its data and its parts; what leaks between them is told."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from base import BaseDataLoader, TensorDataLoader
+from utils.split_manifest import fingerprint_of, samples_of, warn_of_leaks
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_parts_are_told_by_number_and_do_not_overlap(tmp_path: Path, run_command: Callable) -> None:
+    options = ("-s", "trainer.max_steps=2", "-s", f"trainer.save_dir={tmp_path}", "--run-id", "run")
+    assert run_command("train.py", "-c", "config.json", *options).returncode == 0
+    run = tmp_path / "models" / "Digits" / "run"
+    split = json.loads((run / "split.json").read_text())
+    assert sorted(split["train"] + split["valid"]) == list(range(1437))
+    assert len(split["valid"]) == 143
+    assert run_command("test.py", "-r", run).stderr == ""
+    section = json.dumps({"type": "DigitsDataLoader", "args": {"augment": False}})
+    tested = run_command("test.py", "-r", run, "-s", f"+test_data_loader={section}")
+    assert "1437 of 1437 test samples trained or validated this model" in tested.stdout + tested.stderr
+
+
+@pytest.fixture
+def image_run(tmp_path: Path, image_folder: Path, run_command: Callable) -> Callable:
+    """Begins a run on a folder of images, or goes on with it."""
+    folder = image_folder
+    config = json.loads((ROOT / "config.json").read_text())
+    config["arch"] = {"type": "ResNet", "args": {"num_classes": 3, "widths": [4, 8]}}
+    args = {"data_dir": str(folder), "batch_size": 7, "size": 16, "num_workers": 0, "validation_split": 0.2}
+    config["data_loader"] = {"type": "ImageFolderDataLoader", "args": args}
+    config["metrics"] = ["accuracy"]
+    config["trainer"] = {"epochs": 2, "max_steps": 2, "save_dir": str(tmp_path), "threads": 1}
+    del config["lr_scheduler"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+
+    def run(*options: str) -> Any:
+        begun = (tmp_path / "models").exists()
+        how = (
+            ("-r", tmp_path / "models" / "Digits" / "run")
+            if begun
+            else ("-c", tmp_path / "config.json", "--run-id", "run")
+        )
+        return run_command("train.py", *how, *options)
+
+    run.folder = folder  # type: ignore[attr-defined]
+    return run
+
+
+def test_a_resume_with_other_data_is_refused_and_named(image_run: Callable) -> None:
+    assert image_run().returncode == 0
+    more = ("-s", "trainer.max_steps=3")
+    assert image_run(*more).returncode == 0
+    picture = next(image_run.folder.rglob("*.png"))
+    shutil.copy(picture, picture.with_name("another.png"))
+    refused = image_run("-s", "trainer.max_steps=4")
+    assert refused.returncode != 0
+    assert "not what the run has trained on: the data of train, the data of valid" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
+    picture.with_name("another.png").unlink()
+    assert image_run("-s", "trainer.max_steps=4").returncode == 0
+
+
+def test_another_split_is_refused_unless_it_is_allowed(image_run: Callable) -> None:
+    assert image_run().returncode == 0
+    other = ("-s", "trainer.max_steps=3", "-s", "+data_loader.args.split_seed=1")
+    assert "--allow" in image_run(*other).stderr
+    assert image_run(*other, "--allow").returncode == 0
+
+
+def test_copies_across_the_parts_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    rows = torch.arange(20.0).view(10, 2)
+    loader = TensorDataLoader([torch.cat([rows, rows[:4]]), torch.zeros(14)], 2, validation_split=7)
+    valid = set(loader.valid_sampler)
+    train = set(range(14)) - valid
+    copies = sum((index + 10 in train) for index in valid if index < 4) + sum(
+        index - 10 in train for index in valid if index >= 10
+    )
+    assert copies > 0
+    warn_of_leaks(loader, loader.split_validation())
+    assert f"{copies} of 7 validation samples are exact copies" in caplog.text
+
+
+def test_validation_samples_that_are_drawn_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    class Drawn(torch.utils.data.Dataset):
+        def __len__(self) -> int:
+            return 10
+
+        def __getitem__(self, index: int) -> Any:
+            return torch.rand(2), index
+
+    loader = BaseDataLoader(Drawn(), 2, validation_split=3)
+    state = torch.get_rng_state()
+    warn_of_leaks(loader, loader.split_validation())
+    assert "drawn at random" in caplog.text
+    assert torch.equal(torch.get_rng_state(), state)
+    caplog.clear()
+    loader = BaseDataLoader(
+        Drawn(), 2, validation_split=3, valid_dataset=torch.utils.data.TensorDataset(torch.ones(10, 2))
+    )
+    warn_of_leaks(loader, loader.split_validation())
+    assert caplog.text == ""
+
+
+def test_the_fingerprint_is_that_of_the_content(tmp_path: Path) -> None:
+    images, classes = torch.rand(5, 2), torch.arange(5)
+    first = fingerprint_of(torch.utils.data.TensorDataset(images, classes))
+    assert first == fingerprint_of(torch.utils.data.TensorDataset(images.clone(), classes.clone()))
+    changed = images.clone()
+    changed[3, 1] += 1
+    assert first != fingerprint_of(torch.utils.data.TensorDataset(changed, classes))
+    subset = torch.utils.data.Subset(list(range(100)), [50, 60, 70])
+    assert samples_of(BaseDataLoader(subset, 1, sampler=[2, 0])) == [50, 70]
