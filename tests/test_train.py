@@ -44,7 +44,7 @@ def test_a_run_writes_what_the_readme_says(train: Callable, digits_config: Confi
     train(digits_config)
     models = {path.name for path in (tmp_path / "models" / "Digits" / "run").iterdir()}
     assert models == {
-        *(".lock", "config.json", "checkpoint-last.pth", "checkpoint-previous.pth", "model_best.pth"),
+        *(".lock", "config.json", "split.json", "checkpoint-last.pth", "checkpoint-previous.pth", "model_best.pth"),
         *("checkpoint-epoch1.pth", "checkpoint-epoch2.pth"),
     }
     logs = {path.name.split(".out.")[0] for path in (tmp_path / "log" / "Digits" / "run").iterdir()}

@@ -92,7 +92,9 @@ def whole(loader: Any) -> Any:
 def fingerprint_of(dataset: Any) -> str:
     """A hash of tensors in memory, of the names and classes of files, else of the number of samples."""
     if (tensors := getattr(dataset, "tensors", None)) is not None:
-        return _hash(*(part for tensor in tensors for part in (str(tensor.shape).encode(), _bytes(tensor))))
+        return _hash(
+            *(part for tensor in tensors for part in (str(getattr(tensor, "shape", "")).encode(), _bytes(tensor)))
+        )
     if isinstance(files := getattr(dataset, "samples", None), list):
         root = str(getattr(dataset, "root", ""))
         return _hash(json.dumps([[str(name).removeprefix(root), label] for name, label in files]).encode())
@@ -125,7 +127,9 @@ def _is_drawn(dataset: Any, index: int) -> bool:
     return any(a.shape != b.shape or not torch.equal(a, b) for a, b in zip(*looks))
 
 
-def _bytes(tensor: torch.Tensor) -> bytes:
+def _bytes(tensor: Any) -> bytes:
+    if not isinstance(tensor, torch.Tensor):
+        return b""  # mapped from a file whose name is a hash already
     rows = tensor.cpu()
     step = max(1, rows.nbytes // MOST_BYTES) if rows.dim() else 1
     return np.ascontiguousarray(rows[::step].numpy()).tobytes() if rows.dim() else rows.numpy().tobytes()
