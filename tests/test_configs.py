@@ -12,7 +12,8 @@ from settings.inheritance import read_extended
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = [ROOT / "config.json", *sorted((ROOT / "configs").glob("*.*"))]
-SMALL = ("trainer.max_steps=2", "trainer.log_step=1", "trainer.threads=1", "data_loader.args.validation_split=8")
+SMALL = ("trainer.max_steps=2", "trainer.log_step=1", "trainer.threads=1")
+TESTED = {"config": 360, "forecast": 985, "multilabel": 500, "regression": 1000, "segmentation": 250}  # others: 40
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:
@@ -58,7 +59,8 @@ def data(tmp_path: Path) -> Path:
 def test_there_are_as_many_shipped_configs_as_the_readme_says() -> None:
     names = [path.name for path in SHIPPED]
     mnist = ["mnist.json", "mnist_fast.json", "mnist_resnet.json"]
-    assert names == ["config.json", "cifar10.json", "fashion_mnist.json", "image_folder.json", *mnist]
+    images = ["config.json", "cifar10.json", "fashion_mnist.json", "forecast.json", "image_folder.json", *mnist]
+    assert names == [*images, "multilabel.json", "regression.json", "segmentation.json"]
     print(f"{len(names)} shipped configs")
 
 
@@ -68,6 +70,8 @@ def test_a_shipped_config_trains_and_tests(path: Path, data: Path, run_command: 
     sets = [*SMALL, f"trainer.save_dir={data / 'saved'}"]
     if "data_dir" in config["data_loader"]["args"]:
         sets.append(f"data_loader.args.data_dir={data / 'images' if path.stem == 'image_folder' else data}")
+    if "valid_data_loader" not in config:
+        sets.append("data_loader.args.validation_split=8")
     if "warmup" in config["lr_scheduler"]:
         sets.append("lr_scheduler.warmup=0")
     options = [option for value in sets for option in ("-s", value)]
@@ -78,7 +82,27 @@ def test_a_shipped_config_trains_and_tests(path: Path, data: Path, run_command: 
     run = data / "saved" / "models" / config["name"] / "two-steps"
     tested = run_command("test.py", "-r", run)
     assert tested.returncode == 0, tested.stdout + tested.stderr
-    assert json.loads((run / "test.json").read_text())["n_samples"] == (360 if path.stem == "config" else 40)
+    assert json.loads((run / "test.json").read_text())["n_samples"] == TESTED.get(path.stem, 40)
+
+
+LEARNT = {  # a shorter run, its last row, and a bound that no constant answer reaches
+    "forecast": (["trainer.epochs=2"], lambda row: row["val_mase"] < 0.9),
+    "multilabel": (["trainer.epochs=4", "arch.args.widths=[4, 8, 16]"], lambda row: row["val_f1_macro"] > 0.75),
+    "regression": (["trainer.epochs=6"], lambda row: row["val_r2"] > 0.7),
+    "segmentation": (["trainer.epochs=2"], lambda row: row["val_mean_iou"] > 0.4),
+}
+
+
+@pytest.mark.parametrize(("name", "expected"), LEARNT.items(), ids=LEARNT)
+def test_a_config_of_made_data_learns(name: str, expected: tuple, tmp_path: Path, run_command: Callable) -> None:
+    changes, is_learnt = expected
+    sets = [*changes, "trainer.threads=1", f"trainer.save_dir={tmp_path}"]
+    options = [option for each in sets for option in ("-s", each)]
+    path = ROOT / "configs" / f"{name}.json"
+    trained = run_command("train.py", "-c", path, "--run-id", "short", *options)
+    assert trained.returncode == 0, trained.stdout + trained.stderr
+    log = tmp_path / "log" / json.loads(path.read_text())["name"] / "short" / "metrics.jsonl"
+    assert is_learnt(json.loads(log.read_text().splitlines()[-1])), trained.stdout
 
 
 def test_data_that_is_nowhere_gives_one_line(tmp_path: Path, run_command: Callable) -> None:
