@@ -56,8 +56,10 @@ def _model(trainer: Any) -> str:
 
 def _try_batches(config: Any, trainer: Any) -> dict[str, str]:
     """One batch taken apart, so that what fails is named; then whole steps, and a validation batch."""
+    import torch
+
     from logger.progress import peak_memory
-    from utils.device import to_device
+    from utils.device import map_tensors, to_device
     from utils.few_batches import FirstBatches
     from utils.plain_loader import as_portions
 
@@ -72,6 +74,7 @@ def _try_batches(config: Any, trainer: Any) -> dict[str, str]:
         loss = trainer.criterion(output, target).detach()
         if loss.numel() != 1 or not math.isfinite(loss):
             raise UserError(f"gives {loss if loss.numel() == 1 else shape_of(loss)}, not one finite number")
+    output = map_tensors(torch.Tensor.detach, output)  # as metrics get it
     for index, metric in enumerate(trainer.metric_ftns):
         with config.at("metrics", index, doing=f"fails on output {shape_of(output)} and target {shape_of(target)}"):
             float(metric(output, target)) if not hasattr(metric, "compute") else metric.update(output, target)

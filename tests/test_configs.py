@@ -98,6 +98,26 @@ def test_a_shipped_config_trains_and_tests(path: Path, data: Path, run_command: 
     assert summarized.stdout.splitlines()[-1].startswith("total ")
 
 
+LEARNT = {  # a shorter run, its last row, and a bound that no constant answer reaches
+    "forecast": (["trainer.epochs=2"], lambda row: row["val_mase"] < 0.9),
+    "multilabel": (["trainer.epochs=4", "arch.args.widths=[4, 8, 16]"], lambda row: row["val_f1_macro"] > 0.75),
+    "regression": (["trainer.epochs=6"], lambda row: row["val_r2"] > 0.7),
+    "segmentation": (["trainer.epochs=2"], lambda row: row["val_mean_iou"] > 0.4),
+}
+
+
+@pytest.mark.parametrize(("name", "expected"), LEARNT.items(), ids=LEARNT)
+def test_a_config_of_made_data_learns(name: str, expected: tuple, tmp_path: Path, run_command: Callable) -> None:
+    changes, is_learnt = expected
+    sets = [*changes, "trainer.threads=1", f"trainer.save_dir={tmp_path}"]
+    options = [option for each in sets for option in ("-s", each)]
+    path = ROOT / "configs" / f"{name}.json"
+    trained = run_command("train.py", "-c", path, "--run-id", "short", *options)
+    assert trained.returncode == 0, trained.stdout + trained.stderr
+    log = tmp_path / "log" / json.loads(path.read_text())["name"] / "short" / "metrics.jsonl"
+    assert is_learnt(json.loads(log.read_text().splitlines()[-1])), trained.stdout
+
+
 def test_data_that_is_nowhere_gives_one_line(tmp_path: Path, run_command: Callable) -> None:
     options = [
         "-s",

@@ -113,7 +113,8 @@ def small(path: Path) -> dict[str, Any]:
     """A shipped config for the few samples that are there."""
     config = read_extended(path).tree
     config["trainer"]["epochs"] = 3
-    config["data_loader"]["args"]["validation_split"] = 8
+    if "valid_data_loader" not in config:
+        config["data_loader"]["args"]["validation_split"] = 8
     config["data_loader"]["args"]["batch_size"] = 16
     if "widths" in config["arch"]["args"]:
         config["arch"]["args"]["widths"] = [2, 4]
