@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, SubsetRandomSampler, TensorDat
 from utils import dist
 from utils.batch_order import Place, Portion, places, places_of_pass
 from utils.cores import loader_processes
-from utils.labels import must_have_labels
+from utils.datasets import must_have_labels
 from utils.loader_arguments import problems_of_arguments
 from utils.samplers import sampler_of
 from utils.seed import derive_seed, generator, kept_generators

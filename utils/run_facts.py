@@ -4,10 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.utils.data import Subset
 
 from utils.clock import Clock
-from utils.labels import labels_of
+from utils.datasets import labels_of, whole_dataset
 from utils.plain_loader import as_portions
 from utils.seed import kept_generators
 
@@ -43,7 +42,7 @@ def _num_classes(loader: Any) -> int | None:
     said = _said(loader, "num_classes", "classes")
     if said is not None:
         return said
-    labels = labels_of(loader if getattr(loader, "tensors", None) else _dataset(loader))
+    labels = labels_of(loader if getattr(loader, "tensors", None) else whole_dataset(loader))
     return None if labels is None else int(labels.max()) + 1
 
 
@@ -60,16 +59,9 @@ def _input_shape(loader: Any, read_batch: Callable | None) -> list[int] | None:
 
 def _said(loader: Any, number: str, things: str | None = None) -> Any:
     """The number that a loader or its dataset gives under a name, or that of the things it lists."""
-    for source in (loader, _dataset(loader)):
+    for source in (loader, whole_dataset(loader)):
         if (value := getattr(source, number, None)) is not None:
             return value
         if things is not None and hasattr(listed := getattr(source, things, None), "__len__"):
             return len(listed)  # type: ignore[arg-type]
     return None
-
-
-def _dataset(loader: Any) -> Any:
-    dataset = getattr(loader, "dataset", None)
-    while isinstance(dataset, Subset):
-        dataset = dataset.dataset
-    return dataset

@@ -71,7 +71,7 @@ def _made(named: Any, part: Any) -> Any:
 
 def balanced_weights(part: Any) -> "torch.Tensor":
     """A weight for each sample, with which every class is drawn equally often: float64 [samples]."""
-    from utils.labels import must_have_labels
+    from utils.datasets import must_have_labels
 
     _, classes, counts = must_have_labels(part, 'weights "balanced"').unique(return_inverse=True, return_counts=True)
     return 1 / counts.double()[classes]

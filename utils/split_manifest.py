@@ -3,14 +3,16 @@
 import json
 import logging
 from collections.abc import Sequence
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Subset
+from torch.utils.data import RandomSampler, SequentialSampler, Subset, WeightedRandomSampler
 
+from utils.datasets import whole_dataset
 from utils.device import map_tensors
 from utils.errors import UserError
 from utils.platform_files import write_whole
@@ -18,6 +20,7 @@ from utils.seed import kept_generators, seed_generators
 
 MOST_BYTES = 2**26  # of an array that are looked at; of a larger one some rows
 MOST_ROWS = 200_000  # among which copies are looked for
+DRAWING_FROM_ALL = (RandomSampler, SequentialSampler, WeightedRandomSampler)
 
 
 class SplitManifest:
@@ -32,7 +35,9 @@ class SplitManifest:
         warn_of_leaks(data_loader, valid_data_loader)
         loaders = {"train": data_loader, "valid": valid_data_loader}
         self.samples = {name: samples_of(loader) for name, loader in loaders.items() if loader is not None}
-        self.data = {name: fingerprint_of(whole(loader)) for name, loader in loaders.items() if loader is not None}
+        self.data = {
+            name: fingerprint_of(whole_dataset(loader)) for name, loader in loaders.items() if loader is not None
+        }
         self.may_change = any(str(change.path[0]).endswith("data_loader") for change in changes)
 
     def write(self, path: Path) -> None:
@@ -63,7 +68,7 @@ def warn_of_trained(test_data_loader: Any, path: Path) -> None:
     if samples is None or not path.is_file():
         return
     split = json.loads(path.read_bytes())
-    data = fingerprint_of(whole(test_data_loader))
+    data = fingerprint_of(whole_dataset(test_data_loader))
     used = {index for part in ("train", "valid") if split["data"].get(part) == data for index in split.get(part, ())}
     if count := len(used.intersection(samples)):
         logging.getLogger("test").warning("%d of %d test samples trained or validated this model", count, len(samples))
@@ -71,68 +76,86 @@ def warn_of_trained(test_data_loader: Any, path: Path) -> None:
 
 def samples_of(loader: Any) -> list[int] | None:
     """The numbers of the samples that a loader draws from, in order; None where it does not tell."""
-    sampler, dataset = getattr(loader, "sampler", None), getattr(loader, "dataset", None)
-    if dataset is None or not hasattr(dataset, "__len__"):
+    dataset: Any = getattr(loader, "dataset", None)
+    sampler = getattr(loader, "sampler", None)
+    if getattr(loader, "batch_size", None) is None:
+        batch_sampler = getattr(loader, "batch_sampler", None)
+        sampler = batch_sampler if hasattr(batch_sampler, "indices") else getattr(batch_sampler, "sampler", None)
+    indices: Any = getattr(sampler, "indices", sampler)
+    if isinstance(sampler, DRAWING_FROM_ALL) and hasattr(dataset, "__len__"):
+        indices = range(len(dataset))
+    if not isinstance(indices, (list, tuple, range, np.ndarray, torch.Tensor)):
         return None
-    indices = getattr(sampler, "indices", sampler if isinstance(sampler, list) else range(len(dataset)))
     indices = sorted(int(index) for index in indices)
     while isinstance(dataset, Subset):
         indices, dataset = [int(dataset.indices[index]) for index in indices], dataset.dataset
     return indices
 
 
-def whole(loader: Any) -> Any:
-    """The dataset behind a loader, without the subsets around it."""
-    dataset = getattr(loader, "dataset", None)
-    while isinstance(dataset, Subset):
-        dataset = dataset.dataset
-    return dataset
-
-
 def fingerprint_of(dataset: Any) -> str:
     """A hash of tensors in memory, of the names and classes of files, else of the number of samples."""
-    if (tensors := getattr(dataset, "tensors", None)) is not None:
-        return _hash(
-            *(part for tensor in tensors for part in (str(getattr(tensor, "shape", "")).encode(), _bytes(tensor)))
-        )
-    if isinstance(files := getattr(dataset, "samples", None), list):
+    if tensors := tensors_of(dataset):
+        return _hash(*(part for tensor in tensors for part in (str(tensor.shape).encode(), _some_bytes(tensor))))
+    files = getattr(dataset, "samples", None)
+    if isinstance(files, list) and all(isinstance(file, tuple) and isinstance(file[0], str) for file in files):
         root = str(getattr(dataset, "root", ""))
-        return _hash(json.dumps([[str(name).removeprefix(root), label] for name, label in files]).encode())
+        return _hash(*(f"{file[0].removeprefix(root)} {file[1:]}\n".encode() for file in files))
     return f"{type(dataset).__name__} of {len(dataset) if hasattr(dataset, '__len__') else 'unknown length'}"
 
 
+def tensors_of(dataset: Any) -> list[torch.Tensor]:
+    """The tensors that hold all of a dataset in memory; empty where it is elsewhere."""
+    tensors = getattr(dataset, "tensors", ())
+    fit = isinstance(tensors, (list, tuple)) and all(isinstance(tensor, torch.Tensor) for tensor in tensors)
+    return list(tensors) if fit else []
+
+
 def warn_of_leaks(data_loader: Any, valid_data_loader: Any) -> None:
-    """Warns of validation samples that are exact copies of training samples, and of those drawn at random."""
-    logger, valid = logging.getLogger("train"), samples_of(valid_data_loader) or []
-    tensors = getattr(whole(data_loader), "tensors", None)
-    if tensors is not None and whole(valid_data_loader) is not None and len(tensors[0]) <= MOST_ROWS:
-        train = {tensors[0][index].numpy().tobytes() for index in samples_of(data_loader) or ()}
-        others = whole(valid_data_loader).tensors[0]
-        copies = sum(others[index].numpy().tobytes() in train for index in valid)
+    """Warns of validation samples that are exact copies of training samples, and of those drawn at random.
+
+    The former is looked for in memory only, the latter only where this process loads: a file that it opens is not to be
+    handed to workers.
+    """
+    logger, valid = logging.getLogger("train"), samples_of(valid_data_loader)
+    dataset, train = whole_dataset(valid_data_loader), samples_of(data_loader)
+    tensors, others = tensors_of(whole_dataset(data_loader)), tensors_of(dataset)
+    if tensors and others and valid and train and len(train) <= MOST_ROWS:
+        known = {row.tobytes() for row in _rows(tensors[0])[train]}
+        copies = sum(row.tobytes() in known for row in _rows(others[0])[valid])
         if copies:
             logger.warning("%d of %d validation samples are exact copies of training samples", copies, len(valid))
-    elif valid and hasattr(whole(valid_data_loader), "__getitem__") and _is_drawn(whole(valid_data_loader), valid[0]):
+    elif valid and getattr(valid_data_loader, "num_workers", 1) == 0 and _is_drawn(dataset, valid[0]):
         logger.warning("validation samples are drawn at random (augmented?); give the loader a valid_dataset without")
 
 
 def _is_drawn(dataset: Any, index: int) -> bool:
     """Whether a sample is another one with other random numbers."""
-    looks = []
+    looks: list[list[torch.Tensor]] = [[], []]
     with kept_generators():
-        for number in range(2):
+        for number, seen in enumerate(looks):
             seed_generators("split manifest", number)
-            tensors: list[torch.Tensor] = []
-            map_tensors(lambda tensor: tensors.append(tensor) or tensor, dataset[index])  # type: ignore[func-returns-value]  # noqa: B023
-            looks.append(tensors)
+            try:
+                map_tensors(partial(_note, seen), dataset[index])
+            except Exception:  # which the loader will tell of, with the sample
+                return False
     return any(a.shape != b.shape or not torch.equal(a, b) for a, b in zip(*looks))
 
 
-def _bytes(tensor: Any) -> bytes:
-    if not isinstance(tensor, torch.Tensor):
-        return b""  # mapped from a file whose name is a hash already
-    rows = tensor.cpu()
-    step = max(1, rows.nbytes // MOST_BYTES) if rows.dim() else 1
-    return np.ascontiguousarray(rows[::step].numpy()).tobytes() if rows.dim() else rows.numpy().tobytes()
+def _note(seen: list[torch.Tensor], tensor: torch.Tensor) -> torch.Tensor:
+    seen.append(tensor)
+    return tensor
+
+
+def _rows(tensor: torch.Tensor) -> np.ndarray:
+    """The bytes of each row: uint8 [rows, bytes]."""
+    rows = tensor.detach().cpu().contiguous().view(len(tensor), -1)
+    return rows.view(torch.uint8).numpy()
+
+
+def _some_bytes(tensor: torch.Tensor) -> bytes:
+    if tensor.dim() == 0 or not tensor.numel():
+        return b""
+    return _rows(tensor[:: max(1, tensor.nbytes // MOST_BYTES)]).tobytes()
 
 
 def _hash(*parts: bytes) -> str:

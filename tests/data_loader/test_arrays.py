@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from data_loader.arrays import ArrayDataset, CsvDataset
+from utils.datasets import labels_of
 from utils.errors import UserError
-from utils.labels import labels_of
 
 ROOT = Path(__file__).parents[2]
 LIMITED = """

@@ -13,8 +13,8 @@ import torch
 import data_loader.data_loaders as module_data
 from base import BaseDataLoader
 from parse_config import ConfigParser
+from utils.datasets import labels_of
 from utils.errors import ConfigError
-from utils.labels import labels_of
 
 ROOT = Path(__file__).parents[2]
 

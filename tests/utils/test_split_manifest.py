@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 
 from base import BaseDataLoader, TensorDataLoader
-from utils.split_manifest import fingerprint_of, samples_of, warn_of_leaks
+from utils.split_manifest import SplitManifest, fingerprint_of, samples_of, warn_of_leaks
 
 ROOT = Path(__file__).parents[2]
 
@@ -118,3 +119,60 @@ def test_the_fingerprint_is_that_of_the_content(tmp_path: Path) -> None:
     assert first != fingerprint_of(torch.utils.data.TensorDataset(changed, classes))
     subset = torch.utils.data.Subset(list(range(100)), [50, 60, 70])
     assert samples_of(BaseDataLoader(subset, 1, sampler=[2, 0])) == [50, 70]
+
+
+class Odd(torch.utils.data.Dataset):
+    """A dataset with names of its own for other things."""
+
+    samples = ({"file": "a"}, {"file": "b"}, {"file": "c"}, {"file": "d"})
+    tensors = "no tensors"
+
+    def __init__(self) -> None:
+        self.samples = list(self.samples)
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> Any:
+        raise OSError("a torn file")
+
+
+@pytest.mark.parametrize(
+    "loaders",
+    [
+        lambda: (TensorDataLoader([torch.rand(6, 2)], 2), BaseDataLoader(Odd(), 2)),
+        lambda: (BaseDataLoader(Odd(), 2), TensorDataLoader([torch.rand(6, 2)], 2)),
+        lambda: (BaseDataLoader(Odd(), 2, validation_split=2), BaseDataLoader(Odd(), 2, sampler=[1, 2])),
+        lambda: (
+            TensorDataLoader([torch.rand(6, 2).bfloat16(), torch.tensor(1.0).expand(6)], 2, validation_split=2),
+            None,
+        ),
+        lambda: ([1, 2, 3], [4]),
+        lambda: (iter(()), None),
+    ],
+    ids=["tensors and others", "others and tensors", "torn", "bfloat16", "lists", "a stream"],
+)
+def test_data_of_any_kind_has_a_manifest(loaders: Callable, tmp_path: Path) -> None:
+    manifest = SplitManifest(*loaders())
+    manifest.write(tmp_path / "split.json")
+    manifest.load_state_dict(json.loads(json.dumps(manifest.state_dict())))
+    assert json.loads((tmp_path / "split.json").read_text())["data"].keys() == manifest.data.keys()
+
+
+def test_a_batch_sampler_of_the_training_part_tells_that_part(caplog: pytest.LogCaptureFixture) -> None:
+    named = partial(torch.utils.data.BatchSampler, batch_size=4, drop_last=False)
+    loader = TensorDataLoader([torch.rand(20, 2), torch.zeros(20)], validation_split=5, batch_sampler=named)
+    valid = loader.split_validation()
+    assert sorted(samples_of(loader) + samples_of(valid)) == list(range(20))
+    warn_of_leaks(loader, valid)
+    assert caplog.text == ""
+
+
+def test_nothing_is_opened_that_workers_would_get(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[int] = []
+    monkeypatch.setattr(Odd, "__getitem__", lambda self, index: opened.append(index) or torch.ones(1))
+    for workers in (0, 1):
+        loader = BaseDataLoader(Odd(), 2, validation_split=2, num_workers=workers)
+        warn_of_leaks(loader, loader.split_validation())
+        assert bool(opened) == (workers == 0)
+        opened.clear()

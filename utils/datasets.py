@@ -1,10 +1,18 @@
-"""The class of each sample of a dataset, where it says so."""
+"""What a dataset says of itself: the whole behind a part, the class of each sample."""
 
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import Subset
+
+
+def whole_dataset(loader: Any) -> Any:
+    """The dataset behind a loader, without the subsets around it; None where it has none."""
+    dataset = getattr(loader, "dataset", None)
+    while isinstance(dataset, Subset):
+        dataset = dataset.dataset
+    return dataset
 
 
 def labels_of(dataset: Any) -> Tensor | None:
