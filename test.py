@@ -75,7 +75,9 @@ def main(config: ConfigParser) -> dict[str, float]:
     checkpoint.load_state(model, state.get("ema", state["state_dict"]), "state_dict", config.resume)
 
     # loss and metrics
-    criterion = one_loss(config.init_callables("loss", module_losses), loss_parts(config["loss"]), device)
+    criterion: Any = one_loss(config.init_callables("loss", module_losses), loss_parts(config["loss"]), device)
+    if stored := state["extra"].get("criterion"):
+        checkpoint.load_state(criterion, stored, "criterion", config.resume)
     metrics = config.init_callables("metrics", module_metrics)
 
     precision = autocast(options.amp, device)

@@ -276,6 +276,7 @@ class BaseTrainer(ABC):
         if self.config.weights_only:
             self.logger.info("Weights only: %s", checkpoint.load_fitting_weights(dist.unwrap(self.model), state))
             return
+        made = [dict(group) for group in getattr(self.optimizer, "param_groups", ())]
         for name, part in self._stateful().items():
             stored = state.get(name, state["extra"].get(name))
             if name == "optimizer" and any(change.path == (name, "type") for change in self.config.changes):
@@ -286,7 +287,7 @@ class BaseTrainer(ABC):
                 self.logger.warning("%s holds no %r; it starts anew", resume_path, name)
         for change in self.config.changes:
             self.logger.info("Changed: %s", change)
-        apply_to_optimizer(self.optimizer, self.config, is_scheduled=self.lr_scheduler is not None)
+        apply_to_optimizer(self.optimizer, self.config, made, is_scheduled=self.lr_scheduler is not None)
         self.step, self._epoch = state["step"], state["epoch"]
         self.start_epoch = self._epochs_done() + 1
         if self.config.in_place:

@@ -63,12 +63,12 @@ class CsvDataset(Dataset):
         self.path, self.delimiter = path, delimiter
         try:
             with open(path, "rb") as file:
-                self.header = next(csv.reader([file.readline().decode()], delimiter=delimiter))
+                head = file.readline()
+                self.header = next(csv.reader([head.decode()], delimiter=delimiter))
                 lengths = np.fromiter((len(line) for line in file), dtype=np.int64)
         except (OSError, UnicodeDecodeError, StopIteration) as error:
             raise UserError(f"{path}: no CSV file with a header ({error})") from None
-        header_ends = sum(map(len, open_lines(path, 1)))
-        self.offsets = header_ends + np.concatenate([[0], lengths.cumsum()])
+        self.offsets = len(head) + np.concatenate([[0], lengths.cumsum()])
         columns = [name for name in self.header if name != target] if columns is None else columns
         for name in (target, *columns):
             if name not in self.header:
@@ -97,9 +97,3 @@ def mapped(path: Path) -> Any:
         return tensor.numpy()
     except Exception as error:  # whatever the two raise for files that are not what they say
         raise UserError(f"{path}: no array of numbers ({str(error).splitlines()[0][:100]})") from None
-
-
-def open_lines(path: str, count: int) -> list[bytes]:
-    """The first lines of a file."""
-    with open(path, "rb") as file:
-        return [file.readline() for _ in range(count)]

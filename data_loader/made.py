@@ -1,6 +1,7 @@
 """Data made from a seed, which needs no files: a table, images of shapes, a series of hours."""
 
 import math
+from abc import ABC, abstractmethod
 from typing import Any, Literal
 
 import torch
@@ -17,11 +18,8 @@ SHAPES = {  # which points of the square from -1 to 1 a shape covers
 WEEK = 168  # hours
 
 
-class FriedmanDataLoader(TensorDataLoader):
-    """A table with a number to predict: 4,000 training and 1,000 test rows of Friedman 1.
-
-    Batches: features [B, 10], numbers [B].
-    """
+class MadeDataLoader(TensorDataLoader, ABC):
+    """Data in memory that a subclass makes, the training part and the test part."""
 
     def __init__(
         self,
@@ -31,11 +29,26 @@ class FriedmanDataLoader(TensorDataLoader):
         training: bool = True,
         **options: Any,
     ) -> None:
-        table = make_friedman(4000, "training") if training else make_friedman(1000, "test")
-        super().__init__(table, batch_size, shuffle, validation_split, **options)
+        super().__init__(self.make(training), batch_size, shuffle, validation_split, **options)
+
+    @staticmethod
+    @abstractmethod
+    def make(training: bool) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of one of the parts."""
 
 
-class ShapeLabelsDataLoader(TensorDataLoader):
+class FriedmanDataLoader(MadeDataLoader):
+    """A table with a number to predict: 4,000 training and 1,000 test rows of Friedman 1.
+
+    Batches: features [B, 10], numbers [B].
+    """
+
+    @staticmethod
+    def make(training: bool) -> tuple[Tensor, Tensor]:
+        return make_friedman(4000, "training") if training else make_friedman(1000, "test")
+
+
+class ShapeLabelsDataLoader(MadeDataLoader):
     """Which shapes an image shows, any number of them: 2,000 training and 500 test images of 32x32 pixels.
 
     Batches: images [B, 1, 32, 32], labels [B, 3], 1 for each of `classes` that can be seen and 0 for the others.
@@ -43,20 +56,14 @@ class ShapeLabelsDataLoader(TensorDataLoader):
 
     classes = tuple(SHAPES)
 
-    def __init__(
-        self,
-        batch_size: int = 64,
-        shuffle: bool = True,
-        validation_split: float | int = 0.0,
-        training: bool = True,
-        **options: Any,
-    ) -> None:
+    @staticmethod
+    def make(training: bool) -> tuple[Tensor, Tensor]:
         images, pixels = draw_shapes(2000, 32, "training") if training else draw_shapes(500, 32, "test")
         labels = torch.stack([(pixels == shape).any(dim=(1, 2)) for shape in range(1, len(SHAPES) + 1)], dim=1)
-        super().__init__([images, labels.float()], batch_size, shuffle, validation_split, **options)
+        return images, labels.float()
 
 
-class ShapeMasksDataLoader(TensorDataLoader):
+class ShapeMasksDataLoader(MadeDataLoader):
     """What each pixel of an image shows: 1,000 training and 250 test images of 48x48 pixels.
 
     Batches: images [B, 1, 48, 48], the number in `classes` of each pixel [B, 48, 48].
@@ -64,16 +71,9 @@ class ShapeMasksDataLoader(TensorDataLoader):
 
     classes = ("background", *SHAPES)
 
-    def __init__(
-        self,
-        batch_size: int = 16,
-        shuffle: bool = True,
-        validation_split: float | int = 0.0,
-        training: bool = True,
-        **options: Any,
-    ) -> None:
-        images, pixels = draw_shapes(1000, 48, "training") if training else draw_shapes(250, 48, "test")
-        super().__init__([images, pixels], batch_size, shuffle, validation_split, **options)
+    @staticmethod
+    def make(training: bool) -> tuple[Tensor, Tensor]:
+        return draw_shapes(1000, 48, "training") if training else draw_shapes(250, 48, "test")
 
 
 class SeriesDataLoader(TensorDataLoader):

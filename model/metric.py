@@ -91,8 +91,7 @@ class MultilabelF1(MetricOfSums):
         return torch.stack([(found & there).sum(dim=0), found.sum(dim=0) + there.sum(dim=0)])
 
     def value(self, sums: Tensor) -> Tensor:
-        right, found_and_there = sums.sum(dim=1) if self.average == "micro" else sums
-        return (2 * right / found_and_there)[found_and_there > 0].mean()
+        return _f1(*(sums.sum(dim=1) if self.average == "micro" else sums))
 
 
 class MacroF1(MetricOfSums):
@@ -107,8 +106,7 @@ class MacroF1(MetricOfSums):
         return torch.stack([(found & there).sum(dim=1), found.sum(dim=1) + there.sum(dim=1)])
 
     def value(self, sums: Tensor) -> Tensor:
-        right, found_and_there = sums
-        return (2 * right / found_and_there)[found_and_there > 0].mean()
+        return _f1(*sums)
 
 
 class MeanIoU(MetricOfSums):
@@ -126,6 +124,11 @@ class MeanIoU(MetricOfSums):
     def value(self, sums: Tensor) -> Tensor:
         both, either = sums
         return (both / either)[either > 0].mean()
+
+
+def _f1(right: Tensor, found_and_there: Tensor) -> Tensor:
+    """The mean of 2 TP / (2 TP + FP + FN) over those that are there or found."""
+    return (2 * right / found_and_there)[found_and_there > 0].mean()
 
 
 def _precise(values: Tensor) -> Tensor:

@@ -67,15 +67,19 @@ def changes(stored: dict[str, Any], document: Document, allowed: bool) -> list[C
     return found
 
 
-def apply_to_optimizer(optimizer: Any, config: Any, is_scheduled: bool) -> None:
-    """What changed of the optimizer's arguments replaces what its state brought back."""
-    changes = [change for change in config.changes if change.path[:2] == ("optimizer", "args")]
-    changed = {change.path[2]: change.after for change in changes if len(change.path) == 3}
+def apply_to_optimizer(optimizer: Any, config: Any, made: list[dict[str, Any]], is_scheduled: bool) -> None:
+    """What changed of the optimizer's arguments replaces what its state brought back.
+
+    :param made: its groups as the config made them, each with the options of its own
+    """
+    changed = {
+        change.path[2] for change in config.changes if change.path[:2] == ("optimizer", "args") and change.path[2:]
+    }
     if "lr" in changed and is_scheduled:
         place = config.where("optimizer", "args", "lr")
         raise ConfigError(f"{place}: optimizer.args.lr: the schedule of the run sets its rate; change lr_scheduler")
-    for group in getattr(optimizer, "param_groups", ()):
-        group.update({key: value for key, value in changed.items() if key in group})
+    for group, new in zip(getattr(optimizer, "param_groups", ()), made):
+        group.update({key: new[key] for key in changed if key in new})
 
 
 def _verdict(path: KeyPath) -> Verdict:

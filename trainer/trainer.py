@@ -164,14 +164,8 @@ class Trainer(BaseTrainer):
         return data, target
 
     def _stateful(self) -> dict[str, Any]:
-        parts = {
-            "lr_scheduler": self.schedule,
-            "scaler": self.scaler,
-            "ema": self.ema,
-            "running": self.train_metrics,
-            "split": self.split,
-        }
-        return super()._stateful() | parts
+        parts = {"lr_scheduler": self.schedule, "scaler": self.scaler, "ema": self.ema, "split": self.split}
+        return super()._stateful() | parts | {"running": self.train_metrics}
 
     def _resume_checkpoint(self, resume_path: Any) -> None:
         super()._resume_checkpoint(resume_path)

@@ -11,7 +11,7 @@ from utils import dist
 from utils.checkpoint import to_plain
 from utils.device import map_tensors
 from utils.errors import ConfigError
-from utils.losses import loss_parts
+from utils.losses import part_names
 from utils.metric_tracker import MetricTracker
 
 
@@ -24,7 +24,7 @@ class EpochMetrics:
     """
 
     def __init__(self, metrics: Sequence[Any], device: torch.device, criterion: Any = None) -> None:
-        self.criterion, parts = criterion, loss_parts(criterion)
+        self.criterion, parts = criterion, part_names(criterion)
         names = ["loss", *parts, *map(metric_name, metrics)]
         if doubled := {name for name in names if names.count(name) > 1}:
             raise ConfigError(f'metrics: two are called {min(doubled)!r}; give one a "name" of its own beside its type')

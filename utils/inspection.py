@@ -1,10 +1,8 @@
 """What goes on inside a model while it trains, for TensorBoard: activations, gradients, histograms of parameters."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from difflib import get_close_matches
-from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
@@ -14,6 +12,7 @@ from torch import Tensor
 from utils import dist
 from utils.device import map_tensors
 from utils.errors import ConfigError
+from utils.patterns import matching
 
 LARGEST = 1e19  # number in a histogram; TensorBoard's writer has no bins beyond 1e20
 
@@ -46,7 +45,7 @@ class Inspection:
         self._model, self._optimizer, self._scaler, self._writer = dist.unwrap(model), optimizer, scaler, writer
         if options.watch and options.compile:
             raise ConfigError("a compiled model calls no hooks; leave out watch or compile")
-        watched = matching(self._model, options.watch)
+        watched = matching(self._model.named_modules(), options.watch, "module")
         enabled = options.tensorboard and dist.is_main()
         self._watched = watched if enabled else {}
         self._histograms = options.histograms and enabled
@@ -100,16 +99,3 @@ class Inspection:
         values = values[values.isfinite()].float().clamp(-LARGEST, LARGEST)
         if len(values):
             self._writer.add_histogram(tag, values, step)
-
-
-def matching(model: torch.nn.Module, patterns: Sequence[str]) -> dict[str, torch.nn.Module]:
-    """The modules inside a model, by name, whose names match a pattern such as "conv*".
-
-    ConfigError where a pattern matches none.
-    """
-    modules = {name: module for name, module in model.named_modules() if name}
-    for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in modules):
-            near = get_close_matches(pattern, modules, cutoff=0)
-            raise ConfigError(f"no module matches {pattern!r} (nearest: {', '.join(near) or 'none'})")
-    return {name: modules[name] for name in modules if any(fnmatchcase(name, pattern) for pattern in patterns)}

@@ -35,6 +35,6 @@ def one_loss(losses: Sequence[Any], parts: Sequence[Any], device: torch.device) 
     return loss.to(device) if isinstance(loss, nn.Module) else loss
 
 
-def loss_parts(criterion: Any) -> tuple[str, ...]:
+def part_names(criterion: Any) -> tuple[str, ...]:
     """The names under which a loss has parts in the log."""
     return tuple(criterion.losses) if isinstance(criterion, WeightedLosses) else ()

@@ -1,7 +1,6 @@
 """Which weights a model begins with, which of them train, and with what options: by patterns of their names."""
 
 import logging
-from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from torch.utils.checkpoint import checkpoint as checkpoint_activations
 
 from utils import checkpoint
 from utils.device import to_device
-from utils.errors import ConfigError
+from utils.patterns import matching
 from utils.plain_loader import as_portions
 from utils.seed import kept_generators
 
@@ -25,12 +24,10 @@ def prepare(model: nn.Module, section: dict[str, Any], is_new: bool, data_loader
     _make_lazy_parameters(model, data_loader, read_batch)
     if is_new and section.get("weights"):
         logging.getLogger("train").info(load_weights(model, section["weights"]))
-    for pattern in section.get("freeze", ()):
-        for parameter in _matching(model, pattern, "parameter"):
-            parameter.requires_grad_(False)
-    for pattern in section.get("recompute", ()):
-        for part in _matching(model, pattern, "module"):
-            part.forward = partial(checkpoint_activations, part.forward, use_reentrant=False)
+    for parameter in matching(model.named_parameters(), section.get("freeze", ()), "parameter").values():
+        parameter.requires_grad_(False)
+    for part in matching(model.named_modules(), section.get("recompute", ()), "module").values():
+        part.forward = partial(checkpoint_activations, part.forward, use_reentrant=False)
 
 
 def load_weights(model: nn.Module, name: str) -> str:
@@ -61,10 +58,8 @@ def parameter_groups(model: nn.Module, groups: list[dict[str, Any]]) -> list[Any
     made = []
     for group in groups:
         patterns = [group["params"]] if isinstance(group["params"], str) else group["params"]
-        for pattern in patterns:
-            _matching(model, pattern, "parameter")
-        names = [name for name in trained if any(fnmatchcase(name, pattern) for pattern in patterns)]
-        made.append(group | {"params": [trained.pop(name) for name in names]})
+        named = matching(model.named_parameters(), patterns, "parameter")
+        made.append(group | {"params": [trained.pop(name) for name in named if name in trained]})
     rest = [{"params": list(trained.values())}] if trained else []
     return [group for group in rest + made if group["params"]]
 
@@ -78,14 +73,3 @@ def _make_lazy_parameters(model: nn.Module, data_loader: Any, read_batch: Any) -
         batch = to_device(batch, next(model.parameters()).device)
         model.eval()(batch if read_batch is None else read_batch(batch)[0])
         model.train()
-
-
-def _matching(model: nn.Module, pattern: str, kind: str) -> list[Any]:
-    """The parameters, or the modules, whose names match; ConfigError if none does."""
-    named = dict(model.named_parameters() if kind == "parameter" else model.named_modules())
-    found = [part for name, part in named.items() if name and fnmatchcase(name, pattern)]
-    if not found:
-        names = [name for name in named if name]
-        shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-        raise ConfigError(f"no {kind} is called {pattern!r}; there are {shown}")
-    return found

@@ -7,6 +7,23 @@ from typing import Any
 
 import pytest
 
+OLD = """
+from base import BaseTrainer
+
+class Old(BaseTrainer):
+    def __init__(self, *args, config, **others):
+        super().__init__(*args, config)
+    def _train_epoch(self, epoch):
+        return {"loss": 0.0}
+"""
+
+
+@pytest.fixture
+def old_trainer(project_copy: Path) -> Path:
+    """A trainer with a loop of its own, `old.Old`, in a copy of the project."""
+    (project_copy / "trainer" / "old.py").write_text(OLD)
+    return project_copy
+
 
 @pytest.fixture
 def command(tmp_path: Path, digits_config: dict[str, Any], run_command: Callable) -> Callable[..., Any]:

@@ -31,25 +31,17 @@ class Silent(Trainer):
     def _train_step(self, batches):
         pass
 """
-OLD = """
-from base import BaseTrainer
-
-class Old(BaseTrainer):
-    def __init__(self, *args, config, **others):
-        super().__init__(*args, config)
-    def _train_epoch(self, epoch):
-        return {"loss": 0.0}
-"""
 
 
 @pytest.fixture
-def project(project_copy: Path, digits_config: dict[str, Any], run_command: Callable) -> Callable[..., Any]:
+def project(
+    old_trainer: Path, project_copy: Path, digits_config: dict[str, Any], run_command: Callable
+) -> Callable[..., Any]:
     """Runs --find-lr in a copy of the project with losses and trainers of its own."""
 
     def run(*options: str) -> Any:
         (project_copy / "model" / "odd.py").write_text(LOSSES)
         (project_copy / "trainer" / "silent.py").write_text(SILENT)
-        (project_copy / "trainer" / "old.py").write_text(OLD)
         (project_copy / "mine.json").write_text(json.dumps(digits_config | {"metrics": []}))
         sets = [part for option in ("trainer.monitor=off", *options) for part in ("-s", option)]
         done = run_command("train.py", "-c", "mine.json", "--find-lr", *sets, cwd=project_copy)

@@ -57,15 +57,6 @@ class ReaderTrainer(Trainer):
 def loss(output, target):
     return torch.nn.functional.cross_entropy(output["scores"], target)
 """
-OLD = """
-from base import BaseTrainer
-
-class Old(BaseTrainer):
-    def __init__(self, *args, config, **others):
-        super().__init__(*args, config)
-    def _train_epoch(self, epoch):
-        return {"loss": 0.0}
-"""
 
 
 def table(output: str) -> dict[str, list[str]]:
@@ -75,13 +66,12 @@ def table(output: str) -> dict[str, list[str]]:
 
 
 @pytest.fixture
-def project(project_copy: Path, run_command: Callable) -> Callable[..., Any]:
+def project(old_trainer: Path, project_copy: Path, run_command: Callable) -> Callable[..., Any]:
     """Runs --summary in a copy of the project with a model of dicts and tuples and a loop of its own."""
 
     def run(*options: str) -> Any:
         for folder in ("model", "data_loader", "trainer"):
             (project_copy / folder / "words.py").write_text(WORDS)
-        (project_copy / "trainer" / "old.py").write_text(OLD)
         config = {
             "name": "Words",
             "arch": {"type": "words.Reader"},

@@ -42,3 +42,33 @@ def test_two_of_one_name_are_one_line(tmp_path: Path, run_command: Callable) -> 
     assert done.returncode == 2
     assert "'cross_entropy' is the name of loss.0 too" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+GROWING = """
+import torch
+
+class Growing(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("steps", torch.zeros(()))
+
+    def forward(self, output, target):
+        if torch.is_grad_enabled():
+            self.steps += 1
+        return torch.nn.functional.cross_entropy(output, target) + 100 * self.steps
+"""
+
+
+def test_a_loss_with_a_state_is_tested_with_that_of_its_checkpoint(
+    tmp_path: Path, project_copy: Path, run_command: Callable
+) -> None:
+    (project_copy / "model" / "growing.py").write_text(GROWING)
+    config = json.loads((ROOT / "config.json").read_text()) | {"loss": {"type": "growing.Growing"}}
+    config["trainer"] |= {"max_steps": 4, "save_dir": str(tmp_path), "monitor": "off"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    trained = run_command("train.py", "-c", tmp_path / "config.json", "--run-id", "run", cwd=project_copy)
+    assert trained.returncode == 0, trained.stderr
+    run = tmp_path / "models" / "Digits" / "run"
+    tested = run_command("test.py", "-r", run, cwd=project_copy)
+    assert tested.returncode == 0, tested.stderr
+    assert 400 < json.loads((run / "test.json").read_text())["metrics"]["loss"] < 500
