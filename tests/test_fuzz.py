@@ -116,6 +116,11 @@ def small(path: Path) -> dict[str, Any]:
     if "valid_data_loader" not in config:
         config["data_loader"]["args"]["validation_split"] = 8
     config["data_loader"]["args"]["batch_size"] = 16
+    config["arch"].pop("weights", None)  # which would be downloaded
+    if config["data_loader"]["args"].get("size", 0) > 64:
+        config["data_loader"]["args"]["size"] = 32
+    if "warmup" in config.get("lr_scheduler", {}):
+        config["lr_scheduler"]["warmup"] = 1
     if "widths" in config["arch"]["args"]:
         config["arch"]["args"]["widths"] = [2, 4]
     if "num_workers" in config["data_loader"]["args"]:
