@@ -20,7 +20,10 @@ LEFT = {
     *("tests/test_new_project.py", "tests/test_benchmarks.py", "tests/test_docs.py"),
 }
 CACHES = shutil.ignore_patterns("__pycache__", ".*_cache", "*.egg-info", "build", "dist")
-KEPT_DATA = {"digits.npz", "README.md", "make_digits.py"}
+KEPT_DATA = {
+    *("README.md", "digits.npz", "make_digits.py"),
+    *("docstrings.csv", "make_docstrings.py", "PYTHON_LICENSE.txt"),
+}
 
 README = """# {name}
 

@@ -16,12 +16,12 @@ from utils import dist
 
 def accuracy(output: Tensor, target: Tensor) -> Tensor:
     """The part of the samples, or pixels, whose highest score [B, classes, ...] is that of their class [B, ...]."""
-    return (output.argmax(dim=1) == target).float().mean()
+    return (output.argmax(dim=1) == _classes(target)).float().mean()
 
 
 def top_k_acc(output: Tensor, target: Tensor, k: int = 3) -> Tensor:
     """The part of the samples whose class [B] is among the k highest scores [B, classes]."""
-    return (output.topk(k, dim=1).indices == target[:, None]).any(dim=1).float().mean()
+    return (output.topk(k, dim=1).indices == _classes(target)[:, None]).any(dim=1).float().mean()
 
 
 def subset_accuracy(output: Tensor, target: Tensor) -> Tensor:
@@ -129,6 +129,11 @@ class MeanIoU(MetricOfSums):
 def _f1(right: Tensor, found_and_there: Tensor) -> Tensor:
     """The mean of 2 TP / (2 TP + FP + FN) over those that are there or found."""
     return (2 * right / found_and_there)[found_and_there > 0].mean()
+
+
+def _classes(target: Tensor) -> Tensor:
+    """The classes of a target; of shares [B, classes], as mixup gives them, those of the largest."""
+    return target.argmax(dim=1) if target.is_floating_point() else target
 
 
 def _precise(values: Tensor) -> Tensor:

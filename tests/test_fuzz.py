@@ -71,6 +71,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         write_mnist(folder / "data", name)
     write_cifar10(folder / "data")
     write_images(folder / "data")
+    texts = (SHIPPED[0].parent / "data" / "docstrings.csv").read_text().splitlines()
+    (folder / "data" / "docstrings.csv").write_text("\n".join(texts[:1] + texts[1::40]))
     os.chdir(folder)
     proxies = {f"{name}_proxy": "http://127.0.0.1:9" for name in ("http", "https")} | {"no_proxy": ""}
     environment = {name: os.environ.get(name) for name in proxies}

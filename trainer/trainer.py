@@ -61,7 +61,7 @@ class Trainer(BaseTrainer):
         super().__init__(model, criterion, metric_ftns, optimizer, config)
         options = self.options
         self.device, self.rank, self.world_size = device, dist.rank(), dist.world_size()
-        self.split = SplitManifest(data_loader, valid_data_loader, config.changes)
+        self.split = SplitManifest(data_loader, valid_data_loader, bool(config.args.get("allow")))
         self.data_loader = as_portions(data_loader).to(device)
         self.data_loader.seed = self.seed
         self.do_validation = valid_data_loader is not None

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from collections.abc import Sequence
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -28,17 +27,17 @@ class SplitManifest:
 
     What leaks from one part into the other is warned of.
 
-    :param changes: to the stored config; where they are of its data, it may be another
+    :param may_change: a run may go on with other data or other parts
     """
 
-    def __init__(self, data_loader: Any, valid_data_loader: Any, changes: Sequence[Any] = ()) -> None:
+    def __init__(self, data_loader: Any, valid_data_loader: Any, may_change: bool = False) -> None:
         warn_of_leaks(data_loader, valid_data_loader)
         loaders = {"train": data_loader, "valid": valid_data_loader}
         self.samples = {name: samples_of(loader) for name, loader in loaders.items() if loader is not None}
         self.data = {
             name: fingerprint_of(whole_dataset(loader)) for name, loader in loaders.items() if loader is not None
         }
-        self.may_change = any(str(change.path[0]).endswith("data_loader") for change in changes)
+        self.may_change = may_change
 
     def write(self, path: Path) -> None:
         """Writes which samples train and which validate, where the loaders tell."""
@@ -58,8 +57,10 @@ class SplitManifest:
             f"which samples {name}" for name, value in own["samples"].items() if state["samples"].get(name) != value
         ]
         if changed and not self.may_change:
-            told = f"not what the run has trained on: {', '.join(changed)}; put it back, or start a new run"
-            raise UserError(f"{told} from the weights: -r CHECKPOINT -c CONFIG")
+            raise UserError(
+                f"not what the run has trained on: {', '.join(changed)}; put it back, go on all the same with --allow, "
+                "or start a new run from the weights: -r CHECKPOINT -c CONFIG"
+            )
 
 
 def warn_of_trained(test_data_loader: Any, path: Path) -> None:
@@ -93,7 +94,11 @@ def samples_of(loader: Any) -> list[int] | None:
 
 
 def fingerprint_of(dataset: Any) -> str:
-    """A hash of tensors in memory, of the names and classes of files, else of the number of samples."""
+    """What a dataset says itself as `fingerprint`, a hash of tensors in memory or of the names and classes of files,
+    else the number of samples.
+    """
+    if isinstance(said := getattr(dataset, "fingerprint", getattr(dataset, "_fingerprint", None)), str):
+        return said  # the latter is that of Hugging Face's datasets
     if tensors := tensors_of(dataset):
         return _hash(*(part for tensor in tensors for part in (str(tensor.shape).encode(), _some_bytes(tensor))))
     files = getattr(dataset, "samples", None)

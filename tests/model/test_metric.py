@@ -35,6 +35,12 @@ def test_top_k_acc_takes_three_unless_told():
 
 
 @pytest.mark.parametrize("metric", [accuracy, top_k_acc])
+def test_of_shares_of_classes_the_largest_counts(metric):
+    shares = torch.tensor([[0.1, 0.6, 0.3, 0], [0.2, 0.2, 0.2, 0.4], [0, 0.1, 0.8, 0.1]])
+    assert metric(SCORES, shares) == metric(SCORES, torch.tensor([1, 3, 2]))
+
+
+@pytest.mark.parametrize("metric", [accuracy, top_k_acc])
 def test_a_metric_stays_on_the_device_as_a_tensor(metric):
     value = metric(SCORES, torch.tensor([1, 0, 2]))
     assert torch.is_tensor(value)

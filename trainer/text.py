@@ -1,0 +1,17 @@
+"""A trainer for models that keep a vocabulary."""
+
+from typing import Any
+
+import torch
+
+from trainer.trainer import Trainer
+from utils import dist
+
+
+class TextTrainer(Trainer):
+    """Gives the model the vocabulary of its training data; a run that goes on has its own in the checkpoint."""
+
+    def __init__(self, model: torch.nn.Module, *args: Any, **kwargs: Any) -> None:
+        vocabulary: Any = dist.unwrap(model).get_submodule("vocabulary")
+        vocabulary.learn(kwargs["data_loader"].vocabulary)
+        super().__init__(model, *args, **kwargs)
