@@ -74,6 +74,8 @@ def options_for(path: Path, config: dict[str, Any], data: Path) -> list[str]:
         sets.append(f"data_loader.args.data_dir={data / 'images' if images else data}")
     if "warmup" in config.get("lr_scheduler", {}):
         sets.append("lr_scheduler.warmup=0")
+    if "teacher" in config:
+        sets.append("teacher.epochs=1")
     if "weights" in config["arch"]:
         torch.save(torchvision.models.resnet18().state_dict(), data / "weights.pth")
         sets += [f"arch.weights={data / 'weights.pth'}", "data_loader.args.size=32"]

@@ -46,8 +46,4 @@ class ManualTrainer(Trainer):
         n_step = sum(n_total for _, _, n_total in batches)  # on all processes
         weight.grad = dist.sum_over_ranks(weight_gradient) / n_step
         bias.grad = dist.sum_over_ranks(bias_gradient) / n_step
-        self._clip_gradient()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        self.ema.update()
-        self.schedule.after_step()
+        self._update()

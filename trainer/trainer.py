@@ -131,8 +131,13 @@ class Trainer(BaseTrainer):
                 share = n * self.world_size / n_step
                 self.scaler.scale(loss if share == 1 else loss * share).backward()
             self.train_metrics.update(loss, output, target, n)
+        self._update()
+
+    def _update(self) -> None:
+        """Goes down the gradient that a step has gathered."""
         self.scaler.unscale_(self.optimizer)
-        self._clip_gradient()
+        if self.options.clip_grad_norm is not None:
+            clip_grad_norm_(self.model.parameters(), self.options.clip_grad_norm)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.zero_grad()
@@ -180,10 +185,6 @@ class Trainer(BaseTrainer):
             self._batches = self.data_loader.portions(self.clock.next_batch(self.step))
         with self.stopping.interruptible, self.watch["waiting for data"]:
             return list(islice(self._batches, self.clock.group_size(self.step)))
-
-    def _clip_gradient(self) -> None:
-        if self.options.clip_grad_norm is not None:
-            clip_grad_norm_(self.model.parameters(), self.options.clip_grad_norm)
 
     def _save(self, epoch: int | None = None, best: bool = False) -> None:
         loss = self.train_metrics.means.over_ranks(self.device).avg("loss")  # sums keep a nan or an infinity

@@ -75,7 +75,7 @@ class EpochMetrics:
         """What a checkpoint holds of it; every rank must call it."""
         sums = [share.tolist() for share in dist.gather(self.means.sums(self.device))]
         states = {name: to_plain(_state(metric), name) for name, metric in self.objects.items()}
-        return {"sums": sums, "objects": dist.gather_objects(states) if states else []}
+        return {"names": self.means.names, "sums": sums, "objects": dist.gather_objects(states) if states else []}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Goes on from a checkpoint.
@@ -83,14 +83,15 @@ class EpochMetrics:
         At another number of processes the first takes all sums; metric objects, whose states nobody but they can add
         up, begin the epoch anew.
         """
-        shares = torch.tensor(state["sums"], dtype=torch.float64)
+        shares, names = torch.tensor(state["sums"], dtype=torch.float64), state.get("names", self.means.names)
         if len(shares) == dist.world_size():
-            self.means.load_sums(shares[dist.rank()])
+            self.means.load_sums(shares[dist.rank()], names)
         else:
-            self.means.load_sums(shares.sum(0) if dist.is_main() else torch.zeros_like(shares[0]))
+            self.means.load_sums(shares.sum(0) if dist.is_main() else torch.zeros_like(shares[0]), names)
         if len(state["objects"]) == dist.world_size():
-            for name, metric in self.objects.items():
-                _load(metric, state["objects"][dist.rank()][name])
+            for name, stored in state["objects"][dist.rank()].items():
+                if name in self.objects:
+                    _load(self.objects[name], stored)
 
 
 def metric_name(metric: Any) -> str:

@@ -110,10 +110,15 @@ class MetricTracker:
         precision = torch.float32 if device.type == "mps" else torch.float64
         return torch.tensor([[row[key] for key in self._totals] for row in rows], dtype=precision, device=device)
 
-    def load_sums(self, sums: torch.Tensor) -> None:
-        """Takes back what `sums` gave."""
-        rows: list[dict[str, Any]] = [dict(zip(self._totals, row)) for row in sums.tolist()]
-        self._begin_with(list(self._totals))
+    @property
+    def names(self) -> list[str]:
+        """Of the values, in the order of their sums."""
+        return list(self._totals)
+
+    def load_sums(self, sums: torch.Tensor, names: list[str]) -> None:
+        """Takes back what `sums` gave, under the names they had; what has another name begins anew."""
+        self._begin_with(dict.fromkeys([*self._totals, *names]))
+        rows: list[dict[str, Any]] = [_zeros(self._totals) | dict(zip(names, row)) for row in sums.tolist()]
         self._totals, self._counts, self._recent_totals, self._recent_counts = rows
 
     def over_ranks(self, device: torch.device) -> "MetricTracker":
@@ -121,7 +126,7 @@ class MetricTracker:
         if dist.world_size() == 1:
             return self
         whole = MetricTracker(*self._totals)
-        whole.load_sums(dist.sum_over_ranks(self.sums(device)))
+        whole.load_sums(dist.sum_over_ranks(self.sums(device)), self.names)
         return whole
 
     @property

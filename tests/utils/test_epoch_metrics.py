@@ -122,6 +122,18 @@ def test_a_checkpoint_within_an_epoch_goes_on_exactly_with_window_and_objects(tm
     assert after.result() == whole.result()
 
 
+def test_metrics_may_be_others_from_a_checkpoint_on(tmp_path):
+    before = seen(EpochMetrics((accuracy, Recall()), CPU), 0, (5,))
+    before.means.add("of the step", 0.5, 5)
+    state = before.state_dict()
+    after = EpochMetrics((mistakes, accuracy, TorchRecall()), CPU)
+    after.load_state_dict(state)
+    seen(after, 5, (5,))
+    whole = seen(EpochMetrics((accuracy,), CPU), 0, (5, 5)).result()
+    late = seen(EpochMetrics((mistakes, TorchRecall()), CPU), 5, (5,)).result()
+    assert after.result() == pytest.approx({**late, **whole, "of the step": 0.5})
+
+
 SCRIPT = """
 from utils.epoch_metrics import EpochMetrics
 from utils.errors import ConfigError

@@ -58,7 +58,7 @@ def test_it_goes_on_from_its_sums_in_the_middle_of_a_window():
     whole, after = filled(3), MetricTracker("loss", "other")
     whole.recent(CPU)
     whole.update("loss", VALUES[3], 1)
-    after.load_sums(whole.sums(CPU))
+    after.load_sums(whole.sums(CPU), whole.names)
     for tracker in (whole, after):
         tracker.update("loss", VALUES[4:].mean(), 3)
     assert after.recent(CPU) == whole.recent(CPU)

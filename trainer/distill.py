@@ -1,0 +1,101 @@
+"""A small model that learns from a larger one: `DistillTrainer`."""
+
+import sys
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from base.trainer_options import TrainerOptions
+from trainer.evaluate import evaluate
+from trainer.trainer import Trainer
+from utils import checkpoint, dist
+from utils.batch_order import Portion
+from utils.device import to_device
+from utils.seed import seed_generators
+
+
+@dataclass
+class DistillOptions(TrainerOptions):
+    """What the `trainer` section takes beside the options of every trainer."""
+
+    temperature: float = 4.0  # the scores of both models are divided by it
+    alpha: float = 0.9  # the teacher's part of the loss; the rest is the labels'
+
+    def problems(self) -> list[tuple[str, str]]:
+        found = super().problems()
+        found += [("temperature", "must be above 0")] * (self.temperature <= 0)
+        return found + [("alpha", "must be from 0 to 1")] * (not 0 <= self.alpha <= 1)
+
+
+class DistillTrainer(Trainer):
+    """Trains a classifier, the student, on the labels and on the scores of a teacher (Hinton, Vinyals, Dean 2015).
+
+    The section `teacher` of the config is one like `arch`, and may have `checkpoint`, the file of a trained model; else
+    the teacher is trained on the labels first, for `epochs`, or as many as the student. The checkpoints of a run hold
+    its teacher, so that a resume needs no other file.
+    """
+
+    Options = DistillOptions
+    options: DistillOptions
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.is_new = self.config.resume is None or self.config.weights_only
+        beside_the_student = sys.modules[type(dist.unwrap(self.model)).__module__]  # where a plain name is looked up
+        self.teacher = self.config.init_obj("teacher", beside_the_student).to(self.device).eval()
+        self.teacher_file = self.config["teacher"].get("checkpoint")
+        if self.teacher_file and self.is_new:
+            with self.config.at("teacher"):
+                state = checkpoint.read(self.teacher_file)
+                weights = state.get("ema", state["state_dict"])
+                checkpoint.load_state(self.teacher, weights, "state_dict", self.teacher_file)
+
+    def _stateful(self) -> dict[str, Any]:
+        return super()._stateful() | {"teacher": self.teacher}
+
+    def train(self) -> dict[str, Any]:
+        if self.is_new:
+            if not self.teacher_file:
+                self._train_teacher(self.config["teacher"].get("epochs", self.epochs))
+            loader = self.valid_data_loader or self.data_loader
+            values = evaluate(self.teacher, self.criterion, self.metric_ftns, loader, self.device, self.read_batch)
+            self.logger.info("The teacher: %s", "  ".join(f"{name} {value:.4g}" for name, value in values.items()))
+        return super().train()
+
+    def _train_teacher(self, epochs: int) -> None:
+        model = dist.wrap(self.teacher.train(), self.device)
+        optimizer = self.config.init_obj("optimizer", torch.optim, self.teacher.parameters())
+        for step, portion in enumerate(islice(self.data_loader.portions(), epochs * self.clock.per_pass)):
+            seed_generators(self.seed, self.rank, "teacher", step)
+            data, target = self.read_batch(to_device(portion.batch, self.device))
+            self.criterion(model(data), target).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        self.teacher.eval()
+
+    def _train_step(self, batches: list[Portion]) -> None:
+        n_step, alpha = sum(n_total for _, _, n_total in batches), self.options.alpha
+        for batch, n, _ in batches:
+            data, target = self.read_batch(to_device(batch, self.device))
+            with self.autocast, torch.no_grad():
+                taught = self.teacher(data)
+            with self.autocast:
+                output = self.model(data)
+                soft = soft_loss(output, taught, self.options.temperature)
+                loss = alpha * soft + (1 - alpha) * self.criterion(output, target)
+            self.scaler.scale(loss * n * self.world_size / n_step).backward()
+            self.train_metrics.update(loss, output, target, n)
+        self._update()
+
+
+def soft_loss(output: Tensor, taught: Tensor, temperature: float) -> Tensor:
+    """How far the scores of a student are from those of its teacher: temperature^2 KL(teacher || student).
+
+    By the factor the labels' part stays as large beside it at any temperature (section 2).
+    """
+    scores, wanted = ((part / temperature).log_softmax(dim=1) for part in (output, taught))
+    return temperature**2 * F.kl_div(scores, wanted, reduction="batchmean", log_target=True)
