@@ -10,6 +10,7 @@ from typing import Any
 from settings.document import Document, Fault, KeyPath, dotted, keys_of, value_at
 from settings.names import suggestion
 from settings.read_json import DEEPEST, word_or_json
+from settings.sections import BUILT, NAMED
 from utils.errors import ConfigError
 
 REFERENCE = re.compile(r"(?<!\$)\$\{([^${}]*)\}")
@@ -118,6 +119,8 @@ class _Resolver:
         if target is None:
             if path[0] in EARLY:
                 raise _FaultError(f"${{{name}}} is known only once the data is built, and this is needed before")
+            if path in [(section,) for section in (*BUILT, *NAMED)]:
+                raise _FaultError(f"${{{name}}} is a value, no section")
             return f"${{{name}}}"
         if path[: len(target)] == target or target in self.around:
             chain = " -> ".join(map(dotted, [*self.around, target]))

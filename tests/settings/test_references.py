@@ -144,6 +144,12 @@ def test_what_the_data_cannot_tell_is_one_line_where_it_is_asked_for():
     assert caught.value.faults == ["config.json:3:9: arch.n: ${data.vocabulary_size}: it does not say"]
 
 
+@pytest.mark.parametrize("section", ["arch", "optimizer", "lr_scheduler", "loss", "metrics"])
+def test_a_section_cannot_be_what_is_known_later(section):
+    with pytest.raises(ConfigError, match=r"\$\{data.num_classes\} is a value, no section"):
+        resolved({section: "${data.num_classes}"})
+
+
 def test_a_section_of_ones_own_goes_before_what_is_known_later():
     assert resolved({"data": {"num_classes": 3}, "seed": "${data.num_classes}"}).tree["seed"] == 3
 
