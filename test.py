@@ -18,6 +18,8 @@ from settings.signatures import arguments_of
 from utils import dist
 from utils.errors import ConfigError
 
+FOR_TRAINING = ("sampler", "batch_sampler")  # arguments of a loader that say what is drawn for training
+
 
 def main(config: ConfigParser) -> dict[str, float]:
     """Evaluates the checkpoint on the test part; prints the numbers, writes them to test.json, and returns them."""
@@ -107,8 +109,11 @@ def set_test_section(config: ConfigParser, module: Any) -> None:
             f"{config.where('data_loader', 'type')}: data_loader.type: {section['type']} has no argument 'training' "
             "to make the test part with; add a section test_data_loader"
         )
-    args = {"training": False, "shuffle": False, "validation_split": 0.0, "drop_last": False}
-    section["args"] = section.get("args", {}) | {key: value for key, value in args.items() if key in taken}
+    args = {key: value for key, value in section.get("args", {}).items() if key not in FOR_TRAINING}
+    if "valid_collate_fn" in args:
+        args["collate_fn"] = args.pop("valid_collate_fn")
+    whole = {"training": False, "shuffle": False, "validation_split": 0.0, "drop_last": False}
+    section["args"] = args | {key: value for key, value in whole.items() if key in taken}
     config.config["test_data_loader"] = section
 
 

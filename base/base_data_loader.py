@@ -13,7 +13,7 @@ from utils import dist
 from utils.batch_order import Place, Portion, places, places_of_pass
 from utils.cores import loader_processes
 from utils.datasets import must_have_labels
-from utils.loader_arguments import problems_of_arguments
+from utils.loader_arguments import problems_of_arguments, problems_with_tensors
 from utils.samplers import sampler_of
 from utils.seed import derive_seed, generator, kept_generators
 from utils.seeded_samples import loader_of_places, single_threaded
@@ -31,6 +31,7 @@ class BaseDataLoader(DataLoader):
 
     :param validation_split: the part (0.1) or the number (500) of samples that `split_validation` gets
     :param valid_dataset: the same samples as validation sees them, without augmentation (default: `dataset`)
+    :param valid_collate_fn: as `collate_fn` for validation and test, without mixing (default: `collate_fn`)
     :param split_seed: which samples those are
     :param stratify: each class in its proportion
     :param num_workers: processes that load; "auto": as many as there are cores, at most 8
@@ -51,6 +52,7 @@ class BaseDataLoader(DataLoader):
         collate_fn: Callable | None = default_collate,
         *,
         valid_dataset: Dataset | None = None,
+        valid_collate_fn: Callable | None = None,
         split_seed: int = 0,
         stratify: bool = False,
         seed_all: bool = True,
@@ -60,7 +62,7 @@ class BaseDataLoader(DataLoader):
         self.validation_split = validation_split
         self.split_seed = split_seed
         self.seed_all = seed_all
-        self.valid_dataset = valid_dataset
+        self.valid_dataset, self.valid_collate_fn = valid_dataset, valid_collate_fn
         self.n_samples = len(dataset)  # type: ignore[arg-type]
         self.options = options = {key: value for key, value in options.items() if value is not None}
         self._labels = must_have_labels(dataset, "stratify") if stratify else None
@@ -154,7 +156,7 @@ class BaseDataLoader(DataLoader):
             self.valid_batch_size,
             shuffle=False,
             num_workers=self.num_workers,
-            collate_fn=self.collate_fn,
+            collate_fn=self.valid_collate_fn or self.collate_fn,
             sampler=indices,
             seed_all=self.seed_all,
             **options,
@@ -185,6 +187,8 @@ class TensorDataLoader(BaseDataLoader):
         self.transform = transform
         self.augment = augment
         super().__init__(TensorDataset(*tensors), batch_size, shuffle, validation_split, **options)
+
+    problems_of_arguments = staticmethod(problems_with_tensors)
 
     def to(self, device: torch.device) -> "TensorDataLoader":
         """Keeps the tensors on the device, if half of its free memory is enough: a batch then never crosses to it."""

@@ -41,11 +41,15 @@ def pairs(samples: Sequence[Mapping[str, Any]], data: str, target: str) -> tuple
     return inputs, targets
 
 
+def stack(samples: Sequence[Any]) -> Any:
+    """As torch stacks the samples of a batch if nothing is named: for validation beside `mixup`."""
+    return default_collate(list(samples))
+
+
 def mixup(samples: Sequence[tuple[Tensor, int]], num_classes: int, alpha: float = 1.0) -> tuple[Tensor, Tensor]:
     """Images [B, C, H, W], each blended with another one of the batch, and the classes' shares [B, num_classes].
 
-    Zhang et al. 2018, *mixup: Beyond Empirical Risk Minimization*. For training: name a `valid_data_loader` and a
-    `test_data_loader` that do not mix.
+    Zhang et al. 2018, *mixup: Beyond Empirical Risk Minimization*. For training: name `stack` as `valid_collate_fn`.
 
     :param alpha: the shares are drawn from Beta(alpha, alpha)
     """

@@ -44,7 +44,8 @@ class ForkServer:
         return Forked(self, self.answer(), request)
 
     def close(self) -> None:
-        self.process.communicate()  # the end of its input is the end of it
+        self.process.kill()  # not by the end of its input: a worker that was forked from here may hold that open
+        self.process.communicate()
         self.compiled.cleanup()
 
 

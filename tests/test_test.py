@@ -67,3 +67,26 @@ def test_a_loader_that_cannot_make_a_test_part_says_what_to_write() -> None:
     config = ConfigParser({"data_loader": {"type": "OnlyTraining", "args": {"batch_size": 4}}})
     with pytest.raises(ConfigError, match="add a section test_data_loader"):
         set_test_section(config, rooms)
+
+
+def test_what_is_drawn_for_training_is_not_for_the_test(
+    tmp_path: Path, digits_config: dict[str, Any], run_command: Callable
+) -> None:
+    weights = {"type": "torch.utils.data.WeightedRandomSampler", "args": {"weights": "balanced"}}
+    digits_config["data_loader"]["args"]["sampler"] = weights
+    (tmp_path / "config.json").write_text(json.dumps(digits_config))
+    assert run_command("train.py", "-c", tmp_path / "config.json", "--run-id", "run").returncode == 0
+    run, found = tmp_path / "models" / "Digits" / "run", []
+    whole = {"type": "DigitsDataLoader", "args": {"training": False, "shuffle": False}}
+    for options in ((), ("-s", f"+test_data_loader={json.dumps(whole)}")):
+        tested = run_command("test.py", "-r", run, *options)
+        assert tested.returncode == 0, tested.stderr
+        found.append(json.loads((run / "test.json").read_text())["metrics"])
+    assert found[0] == pytest.approx(found[1])
+
+
+def test_data_in_memory_calls_no_collate_fn_and_says_so(run_command: Callable) -> None:
+    collate = '+data_loader.args.collate_fn={"type": "collate.stack"}'
+    refused = run_command("train.py", "-c", "config.json", "-s", collate, "--check")
+    assert refused.returncode == 2
+    assert "collate_fn: data in memory is cut into batches as a whole" in refused.stderr

@@ -16,3 +16,10 @@ def problems_of_arguments(args: dict[str, Any]) -> list[tuple[str, str]]:
     if isinstance(args.get("num_workers"), int) and args["num_workers"] > MOST_WORKERS:
         found.append(("num_workers", f"must be {MOST_WORKERS} or less"))
     return found
+
+
+def problems_with_tensors(args: dict[str, Any]) -> list[tuple[str, str]]:
+    """As `problems_of_arguments`, where batches are cut out of tensors: what would never be called is refused too."""
+    never = [name for name in ("collate_fn", "valid_collate_fn", "worker_init_fn") if args.get(name) is not None]
+    text = "data in memory is cut into batches as a whole, and calls none; leave it out"
+    return problems_of_arguments(args) + [(name, text) for name in never]

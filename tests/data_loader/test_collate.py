@@ -162,6 +162,34 @@ def test_alpha_says_how_much_is_blended(alpha):
     assert (largest > 0.9).sum() >= 15 if alpha < 1 else (largest < 0.8).all()
 
 
+def test_validation_and_test_do_not_mix(project_copy: Path, image_folder: Path, run_command: Callable) -> None:
+    with open(project_copy / "model" / "metric.py", "a") as file:
+        file.write("\n\ndef mixed(output, target):\n    return torch.tensor(float(target.is_floating_point()))\n")
+    config = json.loads((ROOT / "configs" / "image_folder.json").read_text())
+    config["arch"]["args"] = {"num_classes": 3, "widths": [2, 4]}
+    config["data_loader"]["args"] = {
+        "data_dir": str(image_folder / "train"),
+        "size": 16,
+        "batch_size": 4,
+        "num_workers": 0,
+        "validation_split": 8,
+        "collate_fn": {"type": "collate.mixup", "args": {"num_classes": 3}},
+        "valid_collate_fn": {"type": "collate.stack"},
+    }
+    config |= {"metrics": ["mixed"], "lr_scheduler": None}
+    config["trainer"] = {"epochs": 1, "threads": 1}
+    (project_copy / "mixing.json").write_text(json.dumps(config))
+    trained = run_command("train.py", "-c", "mixing.json", "--run-id", "run", cwd=project_copy)
+    assert trained.returncode == 0, trained.stderr
+    log = project_copy / "saved" / "log" / config["name"] / "run" / "metrics.jsonl"
+    row = json.loads(log.read_text().splitlines()[-1])
+    assert (row["mixed"], row["val_mixed"]) == (1, 0)
+    run = project_copy / "saved" / "models" / config["name"] / "run"
+    tested = run_command("test.py", "-r", run, cwd=project_copy)
+    assert tested.returncode == 0, tested.stderr
+    assert json.loads((run / "test.json").read_text())["metrics"]["mixed"] == 0
+
+
 def test_a_run_that_mixes_is_exact_when_it_goes_on_with_workers(tmp_path: Path, start_command: Callable) -> None:
     transforms = [
         {"type": "torchvision.transforms.v2.Grayscale"},
