@@ -13,6 +13,7 @@ from utils import dist
 from utils.batch_order import Place, Portion, places, places_of_pass
 from utils.cores import loader_processes
 from utils.datasets import must_have_labels
+from utils.image_transforms import augmentations
 from utils.loader_arguments import problems_of_arguments, problems_with_tensors
 from utils.samplers import sampler_of
 from utils.seed import derive_seed, generator, kept_generators
@@ -168,8 +169,8 @@ class TensorDataLoader(BaseDataLoader):
 
     :param tensors: inputs, then targets, ...: one row a sample each
     :param transform: inputs -> inputs, for every batch
-    :param augment: has `draw(n, generator)`, the random numbers of n samples, one row each, and
-        `apply(inputs, draws)`; for training batches only, before `transform`
+    :param augment: for training batches only, before `transform`: has `draw(n, generator)`, the random numbers of n
+        samples, one row each, and `apply(inputs, draws)`; or is a transform of single images; or a list of such
     """
 
     def __init__(
@@ -185,7 +186,7 @@ class TensorDataLoader(BaseDataLoader):
     ) -> None:
         self.tensors = tensors if isinstance(tensors, list) else list(tensors)  # shared with the validation loader
         self.transform = transform
-        self.augment = augment
+        self.augment = augmentations(augment)
         super().__init__(TensorDataset(*tensors), batch_size, shuffle, validation_split, **options)
 
     problems_of_arguments = staticmethod(problems_with_tensors)
@@ -204,9 +205,11 @@ class TensorDataLoader(BaseDataLoader):
         for place in order:
             mine = (place.indices if alone else place.indices[place.mine_or_one]).to(device)
             inputs, *others = [tensor.index_select(0, mine) for tensor in self.tensors]
-            if self.augment is not None:  # drawn for the whole batch, so that no share's draws depend on the others
-                draws = self.augment.draw(place.n, generator(place.seed, place.number))
-                inputs = self.augment.apply(inputs, draws[place.mine_or_one].to(device))
+            if self.augment:  # drawn for the whole batch, so that no share's draws depend on the others
+                drawn_from = generator(place.seed, place.number)
+                for augment in self.augment:
+                    draws = augment.draw(place.n, drawn_from)
+                    inputs = augment.apply(inputs, draws[place.mine_or_one].to(device))
             yield self.transform(inputs) if self.transform else inputs, *others
 
     def _valid_loader(self, indices: Any) -> DataLoader:

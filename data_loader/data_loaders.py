@@ -1,11 +1,12 @@
 """The data loaders that a config can name."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader, Subset, default_collate
 
 from base import BaseDataLoader, TensorDataLoader
 from data_loader import image_cache
@@ -14,6 +15,8 @@ from data_loader.transforms import CenterCrop, Normalize, RandomAffine, RandomCr
 from utils.batch_order import Place
 from utils.cores import loader_processes
 from utils.errors import ConfigError
+from utils.failures import SampleError
+from utils.image_transforms import transformed
 from utils.seed import generator
 
 IMAGENET = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]  # mean and standard deviation of each colour
@@ -24,6 +27,9 @@ class DigitsDataLoader(TensorDataLoader):
     """The digits that come with the project: 1,437 training and 360 test images of 8x8 pixels, 10 classes.
 
     Batches: images [B, 1, 8, 8], classes [B].
+
+    :param augment: of the training images, which are bytes up to 16: true shifts, turns and scales them a little; or
+        augmentations and transforms of your own
     """
 
     def __init__(
@@ -32,13 +38,13 @@ class DigitsDataLoader(TensorDataLoader):
         shuffle: bool = True,
         validation_split: float | int = 0.0,
         training: bool = True,
-        augment: bool = True,
+        augment: bool | Callable | list[Callable] = True,
         **options: Any,
     ) -> None:
-        shift = RandomAffine(shift=1, degrees=15, scale=0.15) if augment and training else None
+        moves = _moves(augment, RandomAffine(shift=1, degrees=15, scale=0.15), training)
         normalize = Normalize([0.305], [0.376], largest=16)
         tensors = self.read(training)
-        super().__init__(tensors, batch_size, shuffle, validation_split, augment=shift, transform=normalize, **options)
+        super().__init__(tensors, batch_size, shuffle, validation_split, augment=moves, transform=normalize, **options)
 
     @staticmethod
     def read(training: bool) -> tuple[torch.Tensor, torch.Tensor]:
@@ -65,7 +71,8 @@ class MnistDataLoader(TensorDataLoader):
     Batches: images [B, 1, 28, 28], classes [B].
 
     :param num_workers: taken for the sake of older configs; data in memory needs none
-    :param augment: shift, turn and scale the training images a little
+    :param augment: of the training images: true shifts, turns and scales them a little; or augmentations and transforms
+        of your own
     """
 
     name, mean, std = "MNIST", 0.1307, 0.3081
@@ -78,11 +85,11 @@ class MnistDataLoader(TensorDataLoader):
         validation_split: float | int = 0.0,
         num_workers: int = 0,
         training: bool = True,
-        augment: bool = False,
+        augment: bool | Callable | list[Callable] = False,
         **options: Any,
     ) -> None:
         tensors = read_mnist(data_dir, training, self.name)
-        moves = self.moves() if augment and training else None
+        moves = _moves(augment, self.moves(), training)
         normalize = Normalize([self.mean], [self.std])
         super().__init__(tensors, batch_size, shuffle, validation_split, augment=moves, transform=normalize, **options)
 
@@ -107,7 +114,8 @@ class Cifar10DataLoader(TensorDataLoader):
 
     Batches: images [B, 3, 32, 32], classes [B].
 
-    :param augment: shift the training images by up to 4 pixels and mirror every second one
+    :param augment: of the training images: true shifts them by up to 4 pixels and mirrors every second one; or
+        augmentations and transforms of your own
     """
 
     def __init__(
@@ -117,11 +125,11 @@ class Cifar10DataLoader(TensorDataLoader):
         shuffle: bool = True,
         validation_split: float | int = 0.0,
         training: bool = True,
-        augment: bool = True,
+        augment: bool | Callable | list[Callable] = True,
         **options: Any,
     ) -> None:
         tensors = read_cifar10(data_dir, training)
-        moves = RandomCropFlip(padding=4) if augment and training else None
+        moves = _moves(augment, RandomCropFlip(padding=4), training)
         normalize = Normalize([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616])
         super().__init__(tensors, batch_size, shuffle, validation_split, augment=moves, transform=normalize, **options)
 
@@ -137,6 +145,9 @@ class ImageFolderDataLoader(BaseDataLoader):
     :param cache: decode each image once and keep its middle as a square of 1.15 times `size`, in "memory" or on "disk"
         (`data_dir/.hotplate-cache`, else the user's cache folder); training then sees random crops of the squares,
         mirrored or not, validation and test their centres, and the workers are there to decode only
+    :param transforms: of training images, in place of the random crop and the mirroring; they get bytes [3, H, W], all
+        they give must be of one size, and what they give as bytes is normalised, what they give as numbers is not
+    :param valid_transforms: the same of validation and test images, in place of the crop of the middle
     """
 
     def __init__(
@@ -150,10 +161,14 @@ class ImageFolderDataLoader(BaseDataLoader):
         size: int = 64,
         test_split: float = 0.2,
         cache: Literal["disk", "memory"] | None = None,
+        transforms: list[Callable] | None = None,
+        valid_transforms: list[Callable] | None = None,
         **options: Any,
     ) -> None:
         from torchvision.datasets import ImageFolder
 
+        if cache is not None and (transforms, valid_transforms, options.get("collate_fn")) != (None, None, None):
+            raise ConfigError("cache has its own crops and batches; leave it out, or both transforms and collate_fn")
         num_workers = loader_processes(num_workers)
         folder, is_divided = Path(data_dir), (Path(data_dir) / "train").is_dir()
         if is_divided:
@@ -163,10 +178,11 @@ class ImageFolderDataLoader(BaseDataLoader):
                 f"{folder}: no such folder; images belong in {data_dir}/train/CLASS and {data_dir}/test/CLASS"
             )
         try:
-            plain = ImageFolder(str(folder), transform=_image_transform(size, augment=False))
+            plain = ImageFolder(str(folder), transform=_image_transform(valid_transforms, size, augment=False))
         except FileNotFoundError as error:
             raise ConfigError(f"{folder}: {str(error).splitlines()[0]}") from None
-        augmented = ImageFolder(str(folder), transform=_image_transform(size, augment=training))
+        own = transforms if training else valid_transforms
+        augmented = ImageFolder(str(folder), transform=_image_transform(own, size, augment=training))
         self.classes = plain.classes
         part = list(range(len(plain))) if is_divided else _part(len(plain), test_split, training)
         self._kept: TensorDataLoader | None = None
@@ -177,6 +193,7 @@ class ImageFolderDataLoader(BaseDataLoader):
             beside = Path(data_dir) if is_divided else None  # among folders of classes it would count as one
             images = squares.on_disk(beside) if cache == "disk" else squares.in_memory()
             self._kept = _loader_of_squares(images, torch.tensor(classes), batch_size, size, augment=training)
+        options.setdefault("collate_fn", _of_one_size)
         super().__init__(
             Subset(augmented, part),
             batch_size,
@@ -200,6 +217,13 @@ class ImageFolderDataLoader(BaseDataLoader):
         return super()._valid_loader(indices) if self._kept is None else self._kept._valid_loader(indices)
 
 
+def _moves(augment: bool | Callable | list[Callable], built_in: Any, training: bool) -> Any:
+    """The augmentation that a loader's `augment` asks for; none of the test part."""
+    if augment is False or not training:
+        return None
+    return built_in if augment is True else augment
+
+
 def _part(n: int, test_split: float, training: bool) -> list[int]:
     order = torch.randperm(n, generator=generator("test part")).tolist()
     n_test = int(n * test_split)
@@ -217,12 +241,29 @@ def _loader_of_squares(
     return TensorDataLoader([images, classes], batch_size, shuffle=False, augment=crop, transform=transform)
 
 
-def _image_transform(size: int, augment: bool) -> Any:
+def _of_one_size(samples: list[tuple[torch.Tensor, int]]) -> Any:
+    """A batch of images and classes; SampleError if the images cannot stand in one."""
+    shapes = sorted({tuple(image.shape) for image, _ in samples})
+    if len(shapes) > 1:
+        raise SampleError(f"images of a batch must be of one size, not {shapes[0]} and {shapes[1]}; transform them so")
+    return default_collate(samples)
+
+
+def _image_transform(own: list[Callable] | None, size: int, augment: bool) -> Any:
+    """An image file's content as the model sees it, by transforms of one's own or the built-in ones."""
     from torchvision.transforms import v2
 
-    if augment:
-        crop = [v2.RandomResizedCrop(size, scale=(0.5, 1.0), antialias=True), v2.RandomHorizontalFlip()]
+    if own is not None:
+        steps = own
+    elif augment:
+        steps = [v2.RandomResizedCrop(size, scale=(0.5, 1.0), antialias=True), v2.RandomHorizontalFlip()]
     else:
-        crop = [v2.Resize(size, antialias=True), v2.CenterCrop(size)]
-    scale = [v2.ToDtype(torch.float32, scale=True), v2.Normalize(*IMAGENET)]
-    return v2.Compose([v2.ToImage(), *crop, *scale])
+        steps = [v2.Resize(size, antialias=True), v2.CenterCrop(size)]
+    return v2.Compose([v2.ToImage(), *(partial(transformed, step) for step in steps), _normalized])
+
+
+def _normalized(image: torch.Tensor) -> torch.Tensor:
+    """Bytes scaled and normalised; numbers as they are."""
+    from torchvision.transforms.v2.functional import normalize, to_dtype
+
+    return image if image.is_floating_point() else normalize(to_dtype(image, torch.float32, scale=True), *IMAGENET)

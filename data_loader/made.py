@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -27,9 +28,11 @@ class MadeDataLoader(TensorDataLoader, ABC):
         shuffle: bool = True,
         validation_split: float | int = 0.0,
         training: bool = True,
+        augment: Callable | list[Callable] | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(self.make(training), batch_size, shuffle, validation_split, **options)
+        augment = augment if training else None
+        super().__init__(self.make(training), batch_size, shuffle, validation_split, augment=augment, **options)
 
     @staticmethod
     @abstractmethod

@@ -101,8 +101,8 @@ def _writes_code(found: type) -> bool:
 
 
 def _is_transform(found: type, kind: Kind) -> bool:
-    """The older transforms of torchvision derive from nothing."""
-    return kind.own and kind.called and found.__module__.startswith("torchvision.transforms.")
+    """The older transforms of torchvision and those of Albumentations derive from nothing that torch knows."""
+    return kind.own and kind.called and found.__module__.startswith(("torchvision.transforms.", "albumentations."))
 
 
 def _classes(annotation: Any) -> list[Any]:

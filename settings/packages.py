@@ -6,6 +6,7 @@ package, and what it ends at must have been defined there.
 
 import importlib
 import importlib.util
+import os
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -14,18 +15,22 @@ from typing import Any
 
 from settings.names import suggestion
 
-PACKAGES = ("torch", "torchvision", "timm", "torchmetrics")
+PACKAGES = ("torch", "torchvision", "timm", "torchmetrics", "albumentations")
 FUNCTIONS = ("torch.tensor", "timm.create_model")  # by their exact names, wherever they are defined
 EXTRAS = {"timm": "models", "torchmetrics": "metrics"}  # of pyproject.toml
 OPEN = (  # the parts of these packages in which classes and functions may be named, ...
     *("torch.nn", "torch.optim", "torch.utils.data"),
     *("torchvision.datasets", "torchvision.models", "torchvision.ops", "torchvision.transforms"),
     *("timm.layers", "timm.loss", "timm.optim", "torchmetrics"),
+    *("albumentations", "albumentations.core.composition", "albumentations.core.transforms_interface"),
+    *(f"albumentations.augmentations.{part}" for part in ("blur", "crops", "dropout", "geometric", "pixel")),
+    *("albumentations.augmentations.other.type_transform", "albumentations.pytorch"),
 )
-CLOSED = (  # ... but for what writes or runs code, unpickles, or asks a server for more
+CLOSED = (  # ... but for what writes or runs code, unpickles, reads files that it is told, or asks a server for more
     *("torch.utils.data.datapipes", "torchvision.datasets.lsun", "torchvision.datasets.utils"),
     *("torchvision.models.feature_extraction", "torchmetrics.multimodal", "torchmetrics.text.bert"),
     *("torchmetrics.text.infolm", "torchmetrics.audio.dnsmos", "torchmetrics.audio.nisqa"),
+    *("albumentations.augmentations", "albumentations.core", "albumentations.check_version"),
 )
 NOT_GIVEN = {"timm.models._factory.create_model": ("cache_dir", "pretrained_cfg", "pretrained_cfg_overlay")}
 PROJECT = Path(__file__).parent.parent / "pyproject.toml"
@@ -102,6 +107,7 @@ def _of_project(key: str) -> list[str]:
 
 
 def _package(name: str) -> Any:
+    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else it asks a server for a newer version when it is imported
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -55,6 +55,18 @@ NAMES = [
     ),
     *("timm.data.readers.reader_hfds.ReaderHfds", "timm.models.load_checkpoint", "torchmetrics.text.BERTScore"),
     *("torchmetrics.multimodal.CLIPScore", "model." * 3000 + "X"),
+    # of Albumentations: what calls functions, reads files that it is told of, stores and loads
+    *("albumentations.Lambda", "albumentations.augmentations.other.lambda_transform.Lambda", "albumentations.FDA"),
+    *("albumentations.HistogramMatching", "albumentations.PixelDistributionAdaptation", "albumentations.TextImage"),
+    *("albumentations.load", "albumentations.save", "albumentations.from_dict", "albumentations.read_rgb_image"),
+    *("albumentations.core.hub_mixin.HubMixin", "albumentations.core.serialization.load", "albumentations.os.system"),
+    *(
+        "albumentations.check_for_updates",
+        "albumentations.check_version.check_for_updates",
+        "albumentations.BboxParams",
+    ),
+    *("albumentations.Compose.from_pretrained", "albumentations.core.composition.random.Random"),
+    *("albumentations.pytorch.transforms.torch.load", "albumentations.augmentations.crops.transforms.cv2.imread"),
     # attributes that are no modules
     *("torch.nn.Module.load_state_dict", "torch.nn.Linear.__init__.__globals__", "torch.__builtins__"),
     *("torch.nn.__builtins__.eval", "torch._C._load_for_lite_interpreter", "torch.optim.Optimizer.__class__"),
@@ -141,6 +153,35 @@ def test_no_argument_takes_it(name: str, stranger: dict[str, Any], tmp_path: Pat
 )
 def test_a_text_a_list_and_an_object_of_another_kind_are_refused(section, value, stranger):
     assert refused(stranger | {section: value})
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith(("albumentations.", "os.", "torch.load"))])
+def test_no_list_of_transforms_takes_it(name: str, stranger: dict[str, Any], tmp_path: Path):
+    spec = naming(name, "arch", tmp_path)
+    args = {"data_dir": str(tmp_path)}
+    for number, loader in enumerate(
+        [
+            {"type": "DigitsDataLoader", "args": {"augment": [spec]}},
+            {"type": "DigitsDataLoader", "args": {"augment": spec}},
+            {"type": "ImageFolderDataLoader", "args": args | {"transforms": [spec]}},
+            {"type": "ImageFolderDataLoader", "args": args | {"valid_transforms": [spec]}},
+        ]
+    ):
+        assert any(".type: " in line for line in refused(stranger | {"data_loader": loader})), number
+
+
+def test_a_part_of_a_pipeline_of_albumentations_is_no_way_to_a_function(stranger):
+    pytest.importorskip("albumentations")
+    for function in ("os.system", "torch.hub.load", "albumentations.read_rgb_image"):
+        masked = {"type": "albumentations.Equalize", "args": {"mask": {"type": function}}}
+        composed = {"type": "albumentations.Compose", "args": {"transforms": [masked]}}
+        lines = refused(stranger | {"data_loader": {"type": "DigitsDataLoader", "args": {"augment": [composed]}}})
+        assert "augment.0.args.transforms.0.args.mask.type: " in lines[0]
+    read = {"type": "albumentations.Compose", "args": {"transforms": [{"type": "albumentations.FDA"}]}}
+    assert (
+        "is closed to configs"
+        in refused(stranger | {"data_loader": {"type": "DigitsDataLoader", "args": {"augment": read}}})[0]
+    )
 
 
 def test_the_makers_of_code_are_not_reached_through_names_of_layers(stranger, tmp_path):

@@ -82,6 +82,38 @@ def test_worker_processes_come_and_go_between_kills(break_and_compare: Callable,
     break_and_compare(config, kill_at=(6, 14), options=("-s", "data_loader.args.num_workers=2"))
 
 
+V2 = "torchvision.transforms.v2"
+LISTED = [
+    {"type": f"{V2}.RandomRotation", "args": {"degrees": 20}},
+    {"type": "albumentations.RandomBrightnessContrast", "args": {"p": 0.5}},
+]
+
+
+@pytest.mark.parametrize("listed", [LISTED[:1], LISTED], ids=["torchvision", "albumentations"])
+def test_listed_augmentations_of_tensors(break_and_compare: Callable, listed: list) -> None:
+    pytest.importorskip("albumentations" if listed is LISTED else "torchvision")
+    config = json.loads(json.dumps(DIGITS))
+    config["data_loader"]["args"]["augment"] = [{"type": "transforms.RandomCropFlip"}, *listed]
+    break_and_compare(config, kill_at=(20,))
+
+
+@pytest.mark.parametrize("listed", [LISTED[:1], LISTED], ids=["torchvision", "albumentations"])
+def test_listed_transforms_of_image_files(break_and_compare: Callable, image_folder: Path, listed: list) -> None:
+    pytest.importorskip("albumentations" if listed is LISTED else "torchvision")
+    crops = [{"type": f"{V2}.{name}", "args": {"size": 16}} for name in ("RandomResizedCrop", "CenterCrop")]
+    config = json.loads(json.dumps(DIGITS)) | {
+        "name": "Images",
+        "arch": {"type": "ResNet", "args": {"num_classes": 3, "widths": [4, 8]}},
+        "data_loader": {
+            "type": "ImageFolderDataLoader",
+            "args": {"data_dir": str(image_folder), "batch_size": 7, "num_workers": 0, "validation_split": 9}
+            | {"transforms": [crops[0], *listed], "valid_transforms": crops[1:]},
+        },
+        "metrics": ["accuracy"],
+    }
+    break_and_compare(config, kill_at=(6, 14), options=("-s", "data_loader.args.num_workers=2"))
+
+
 def test_two_processes_under_torchrun(break_and_compare: Callable) -> None:
     config = json.loads(json.dumps(DIGITS))
     config["data_loader"]["args"] |= {"batch_size": 97, "drop_last": False}  # the last batch of a pass has 33 samples

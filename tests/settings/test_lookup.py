@@ -136,7 +136,7 @@ def test_a_dotted_name_leads_to_a_file_beside_the_module_or_into_a_package(proje
         ("mine.torch", "no 'torch' in nets.mine"),
         (
             "nope.Net",
-            "'nope.Net': a config may name torch, torchvision, timm, torchmetrics, and the project's own files",
+            "'nope.Net': a config may name torch, torchvision, timm, torchmetrics, albumentations, and the project's",
         ),
         ("torch.nn.Linaer", "no 'Linaer' in torch.nn; did you mean 'Linear'"),
         ("torch.nn", "'torch.nn' is a module; name a class in it"),
@@ -152,7 +152,11 @@ def test_a_dotted_name_that_leads_nowhere_says_why(project, name, line):
 
 
 def test_a_package_that_is_not_installed_says_how_to_install_it(project, monkeypatch):
-    for name, extra in (("timm", "pip install -e '.[models]'"), ("torchmetrics", "pip install -e '.[metrics]'")):
+    for name, extra in {
+        "timm": "pip install -e '.[models]'",
+        "torchmetrics": "pip install -e '.[metrics]'",
+        "albumentations": "pip install albumentations",
+    }.items():
         monkeypatch.setitem(sys.modules, name, None)
         with pytest.raises(LookupError, match=re.escape(f"the package {name} is not installed: {extra}")):
             find(f"{name}.create_model", [project], kind_of("arch"))
