@@ -4,10 +4,7 @@ import json
 import logging
 import math
 import os
-import secrets
-import shutil
 import sys
-import tempfile
 import time
 import zlib
 from collections.abc import Iterator, Sequence
@@ -22,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
+from data_loader.cache_folder import cache_folders, own_name, remove_scraps, with_room
 from utils import dist
 from utils.errors import UserError
 from utils.failures import SampleError, told
@@ -29,10 +27,8 @@ from utils.platform_files import replacing, sync_file, write_whole
 from utils.seeded_samples import WorkerStart, single_threaded
 
 FORMAT = 1  # of the file and of what stands in it; another number makes every cache anew
-FOLDER = ".hotplate-cache"
 AT_ONCE = 16  # images that a worker hands over
 SECONDS_BETWEEN_BEATS = 60  # less than what a process group waits for one that builds
-SECONDS_TO_KEEP_SCRAPS = 24 * 3600  # of a build that was killed
 
 
 @dataclass(frozen=True)
@@ -67,8 +63,7 @@ class Squares:
 
         :param beside: the folder to keep it in, if it can be written to; else it is in the user's cache folder
         """
-        users = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "hotplate"
-        folders = [users] if beside is None else [beside / FOLDER, users]
+        folders = cache_folders(beside)
         name, images = f"{self._key()}.uint8", None
         if dist.local_rank() == 0:
             images = self._found(folders, name) or self._built(folders, name)
@@ -105,13 +100,13 @@ class Squares:
 
     def _built(self, folders: Sequence[Path], name: str) -> "Rows | None":
         """Makes the file in the first of the folders that can be written to and has room for it."""
-        folder = next((folder for folder in folders if _has_room(folder, math.prod(self.shape))), None)
+        folder = with_room(folders, math.prod(self.shape))
         if folder is None:
             large = (
                 f"{math.prod(self.shape) / 1e9:,.1f} GB of images cannot be written to {' or '.join(map(str, folders))}"
             )
             raise UserError(f'{large}; set data_loader.args.cache to "memory" or null')
-        _remove_scraps(folder)
+        remove_scraps(folder)
         try:
             self._write(folder / name)
         except OSError as error:
@@ -122,7 +117,7 @@ class Squares:
         """The file, and last what it must be; of two processes at once each writes all, and the bytes are the same."""
         logging.getLogger("train").info("decoding %d images, once, for %s", len(self.files), path)
         checksum, due = 0, time.monotonic() + SECONDS_BETWEEN_BEATS
-        with replacing(path, temporary=_own_name(path)) as temporary, open(temporary, "xb") as file:
+        with replacing(path, temporary=own_name(path)) as temporary, open(temporary, "xb") as file:
             for batch in self._batches(self.num_workers * dist.local_world_size()):
                 content = batch.numpy().data
                 file.write(content)
@@ -134,7 +129,7 @@ class Squares:
             sync_file(file.fileno())
         note = path.with_suffix(".json")
         whole = json.dumps({"shape": self.shape, "crc32": checksum}).encode()
-        write_whole(note, whole, temporary=_own_name(note))
+        write_whole(note, whole, temporary=own_name(note))
 
     def _batches(self, num_workers: int) -> Iterator[Tensor]:
         """The squares in order, some at a time; SampleError names an image that cannot be read."""
@@ -240,24 +235,3 @@ def _mapped(path: Path, shape: Sequence[int]) -> Tensor | None:
     for part in content.split(2**26):
         checksum = zlib.crc32(part.numpy(), checksum)
     return content.view(*shape) if note == {"shape": list(shape), "crc32": checksum} else None
-
-
-def _has_room(folder: Path, size: int) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return shutil.disk_usage(folder).free > size
-    except OSError:
-        return False
-
-
-def _own_name(path: Path) -> Path:
-    """A name that no other process writes to."""
-    return path.with_name(f".tmp-{secrets.token_hex(8)}-{path.name}")
-
-
-def _remove_scraps(folder: Path) -> None:
-    for path in folder.glob(".tmp-*"):
-        with suppress(OSError):  # another process removed it
-            if time.time() - path.stat().st_mtime > SECONDS_TO_KEEP_SCRAPS:
-                path.unlink()

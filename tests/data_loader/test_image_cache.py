@@ -17,8 +17,9 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from data_loader import image_cache
+from data_loader.cache_folder import FOLDER
 from data_loader.data_loaders import IMAGENET, ImageFolderDataLoader
-from data_loader.image_cache import FOLDER, Rows, Squares, decoded
+from data_loader.image_cache import Rows, Squares, decoded
 from tests.data_loader.write_files import write_images
 from tests.faults.harness import DIGITS, TORCHRUN, Trainings, assert_same_runs
 from utils.failures import SampleError

@@ -1,0 +1,46 @@
+"""The dataset of one's own that the documentation shows: as it stands there, it trains."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+READ_BATCH = """
+from trainer.trainer import Trainer
+
+
+class MyTrainer(Trainer):
+    @staticmethod
+    def read_batch(batch):
+        return batch["Text"], batch["Class"]
+"""
+
+
+def shown() -> tuple[str, dict]:
+    """The program and the sections of a config below the heading."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))]
+    (text,) = [
+        text.partition("## A dataset of one's own\n")[2] for text in texts if "## A dataset of one's own\n" in text
+    ]
+    program, rest = re.search(r"```python\n(.*?)```(.*?)(?:\n## |$)", text, re.DOTALL).groups()
+    return program, json.loads("{" + "".join(re.findall(r"^    .*\n", rest, re.MULTILINE)) + "}")
+
+
+@pytest.mark.parametrize("by", ["collate.pairs", "read_batch"])
+def test_a_dataset_of_dicts_trains_as_it_is_shown(by: str, project_copy: Path, run_command: Callable) -> None:
+    program, sections = shown()
+    (project_copy / "data_loader" / "sentences.py").write_text(program)
+    config = json.loads((ROOT / "config.json").read_text()) | sections | {"metrics": ["accuracy"]}
+    config["trainer"] = {"epochs": 2, "threads": 1}
+    if by == "read_batch":
+        (project_copy / "trainer" / "mine.py").write_text(READ_BATCH)
+        config["trainer"]["type"] = "mine.MyTrainer"
+        del config["data_loader"]["args"]["collate_fn"]
+    (project_copy / "own.json").write_text(json.dumps(config))
+    trained = run_command("train.py", "-c", "own.json", "--run-id", "own", cwd=project_copy)
+    assert trained.returncode == 0, trained.stderr
+    rows = (project_copy / "saved" / "log" / "Digits" / "own" / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(rows[-1])["val_accuracy"] > 0.5  # the largest class: 0.23
