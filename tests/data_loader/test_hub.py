@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from data_loader.hub import HubDataLoader, HubDataset
+from data_loader.transforms import RandomCropFlip
 from tests.data_loader.test_arrays import ROOT
 from tests.faults.harness import Trainings, assert_same_runs
 from utils.errors import UserError
@@ -71,9 +72,9 @@ def test_images_are_bytes_and_classes_have_names(tmp_path: Path) -> None:
 
 
 def test_only_training_images_are_augmented(tmp_path: Path) -> None:
-    path, augment = saved(tmp_path / "images"), object()
-    assert HubDataLoader(path, "image", "label", augment=augment).augment is augment
-    assert HubDataLoader(path, "image", "label", augment=augment, training=False).augment is None
+    path, augment = saved(tmp_path / "images"), RandomCropFlip(padding=1)
+    assert HubDataLoader(path, "image", "label", augment=augment).augment == [augment]
+    assert HubDataLoader(path, "image", "label", augment=augment, training=False).augment == []
 
 
 # -- runs -------------------------------------------------------------------------------------------------------------

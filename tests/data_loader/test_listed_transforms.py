@@ -206,7 +206,7 @@ def test_a_mistake_in_a_list_for_digits_is_one_line(augment, line, digits_config
             {"transforms": [{"type": f"{V2}.RandomResize", "args": {"min_size": 8, "max_size": 24}}]},
             "must be of one size, not",
         ),
-        ({"cache": "memory"}, "cache keeps squares for its own crops"),
+        ({"cache": "memory"}, "cache has its own crops and batches"),
     ],
     ids=str,
 )
