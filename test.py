@@ -21,7 +21,7 @@ from utils.errors import ConfigError
 FOR_TRAINING = ("sampler", "batch_sampler")  # arguments of a loader that say what is drawn for training
 
 
-def main(config: ConfigParser) -> dict[str, float]:
+def main(config: ConfigParser) -> dict[str, Any]:
     """Evaluates the checkpoint on the test part; prints the numbers, writes them to test.json, and returns them."""
     import torch
 
@@ -30,6 +30,7 @@ def main(config: ConfigParser) -> dict[str, float]:
     import model.metric as module_metric
     import model.model as module_arch
     import trainer as module_trainer
+    from logger.metrics_log import flatten, is_matrix
     from trainer.evaluate import evaluate
     from utils import checkpoint
     from utils.checkpoint_folder import is_run
@@ -87,8 +88,10 @@ def main(config: ConfigParser) -> dict[str, float]:
     n_samples = len(data_loader.sampler)
     result = {"checkpoint": config.resume.name, "step": state["step"], "n_samples": n_samples, "metrics": values}
     logger.info("%s, step %d, %d samples", config.resume, state["step"], n_samples)
-    for name, value in values.items():
-        logger.info("    %-15s: %.6g", name, value)
+    for name, value in flatten(values).items():
+        logger.info("    %-15s: %s", name, "" if is_matrix(value) else f"{value:.6g}")
+        for row in value if is_matrix(value) else ():
+            logger.info("    %s", " ".join(f"{number:6g}" for number in row))
     if dist.is_main():
         beside = "test.json" if is_run(config.resume.parent) else f"{config.resume.name}.test.json"
         write_whole(config.resume.parent / beside, json.dumps(result, indent=4).encode())

@@ -12,7 +12,7 @@ import torch
 
 from base.trainer_options import TrainerOptions
 from logger import TensorboardWriter
-from logger.metrics_log import MetricsLog, flatten
+from logger.metrics_log import MetricsLog, flatten, shown
 from logger.run_record import write_config, write_run_record, write_status
 from settings.names import closest, suggestion
 from settings.references import escape
@@ -140,13 +140,13 @@ class BaseTrainer(ABC):
         values = flatten({key: value for key, value in log.items() if key != "epoch"})
         self._write_row("epoch", epoch, values, **timing)
         self._refuse_not_finite(values.get("loss"))
-        missing = self.monitor.enabled and self.monitor.key not in values
+        missing = self.monitor.enabled and not isinstance(values.get(self.monitor.key), (int, float))
         best = not missing and self.monitor.judge(values)
         self._save_checkpoint(epoch, save_best=best)
-        numbers = "  ".join(f"{name} {_short(value)}" for name, value in values.items())
+        numbers = "  ".join(f"{name} {shown(value)}" for name, value in values.items())
         self.logger.info("epoch %d/%d  %s%s", epoch, self.epochs, numbers, "  (best)" if best else "")
         if missing:
-            self._monitor_is_missing(values)
+            self._monitor_is_missing({name: value for name, value in values.items() if isinstance(value, (int, float))})
         if self.monitor.should_stop:
             self.logger.info(
                 "%s was no better for %d epochs; training stops.", self.monitor.key, self.monitor.bad_epochs
@@ -303,7 +303,3 @@ class BaseTrainer(ABC):
         if changed := differences(state["fingerprint"], fingerprint(self.device, self.config.config)):
             self.logger.warning("Not bit for bit the run it was: %s", "; ".join(changed))
         self.logger.info("Resume training from step %d, epoch %d", self.step, self.start_epoch)
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

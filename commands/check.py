@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from logger.metrics_log import flatten, shown
 from utils.errors import ConfigError, UserError
 
 OPTION = click.Option(
@@ -99,7 +100,9 @@ def _try_batches(config: Any, trainer: Any) -> dict[str, str]:
         with config.at("valid_data_loader" if "valid_data_loader" in config else "data_loader", doing="validation"):
             values = trainer._valid_epoch(1)
         epoch += (perf_counter() - started) * n_batches
-        rows["validation"] = ", ".join(f"{name} {value:.4g}" for name, value in values.items()) + " on the first batch"
+        rows["validation"] = (
+            ", ".join(f"{name} {shown(value)}" for name, value in flatten(values).items()) + " on the first batch"
+        )
     rows["steps an epoch"] = f"{clock.len_epoch:,}; {clock.epochs:,} epochs, {clock.total_steps:,} steps"
     rows["time an epoch"] = f"about {_duration(epoch)}; the run {_duration(epoch * clock.epochs)}"
     rows["peak memory"] = f"{_bytes(peak_memory() * 2**20)} on the {trainer.device.type}"

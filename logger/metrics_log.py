@@ -84,7 +84,10 @@ def _appending(path: Path) -> FileIO:
 
 
 def flatten(log: dict[str, Any]) -> dict[str, Any]:
-    """Flat names and plain values: nested dicts joined by '/', arrays by index, one-element tensors as numbers."""
+    """Flat names and plain values: nested dicts joined by '/', lists by index, one-element tensors as numbers.
+
+    A matrix stays as it is, a list of rows.
+    """
     flat: dict[str, Any] = {}
     for key, value in log.items():
         if isinstance(value, dict):
@@ -92,11 +95,26 @@ def flatten(log: dict[str, Any]) -> dict[str, Any]:
             continue
         if hasattr(value, "tolist"):
             value = value.item() if getattr(value, "size", None) == 1 or _is_number(value) else value.tolist()
-        if isinstance(value, (list, tuple)):
+        if isinstance(value, (list, tuple)) and not is_matrix(value):
             flat |= flatten({f"{key}/{index}": item for index, item in enumerate(value)})
         else:
             flat[str(key)] = value
     return flat
+
+
+def is_matrix(value: Any) -> bool:
+    """Whether a value is a list of rows of equally many numbers."""
+    if not (isinstance(value, list) and value and isinstance(value[0], list) and value[0]):
+        return False
+    numbers = [isinstance(row, list) and all(isinstance(item, (int, float)) for item in row) for row in value]
+    return all(numbers) and len({len(row) for row in value}) == 1
+
+
+def shown(value: Any) -> str:
+    """A value of the log in a few characters."""
+    if is_matrix(value):
+        return f"[{len(value)} x {len(value[0])}]"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _is_number(value: Any) -> bool:
@@ -109,6 +127,8 @@ def _line(row: dict[str, Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
+    if is_matrix(value):
+        return [[_plain(item) for item in row] for row in value]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)  # "nan", "inf", "-inf": JSON has no such numbers
     return value if isinstance(value, (bool, int, float, str, type(None))) else str(value)

@@ -7,6 +7,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from logger.metrics_log import is_matrix
+
 WITHOUT_MODE = ("add_histogram", "add_embedding", "add_graph", "add_hparams")
 
 
@@ -55,11 +57,14 @@ class TensorboardWriter:
         self.mode, self.step, self._timer = mode, step, now
 
     def add_row(self, kind: str, values: dict[str, Any], step: int) -> None:
-        """One point for each number in a row of the log, under the tag kind/name."""
+        """One point for each number in a row of the log, a picture for each matrix, under the tag kind/name."""
         if self.writer is None:
             return
         from tensorboard.compat.proto.summary_pb2 import Summary
 
+        for name, value in values.items():
+            if is_matrix(value):
+                self.writer.add_image(f"{kind}/{name}", _picture(value), step)
         numbers = {name: float(value) for name, value in values.items() if isinstance(value, (int, float))}
         points = [Summary.Value(tag=f"{kind}/{name}", simple_value=value) for name, value in numbers.items()]
         self.writer.file_writer.add_summary(Summary(value=points), step)  # one event: add_scalar takes 60 us a number
@@ -96,3 +101,12 @@ class TensorboardWriter:
             return add(**given)
 
         return with_step
+
+
+def _picture(matrix: list[list[float]]) -> Any:
+    """A matrix in grey, the largest of each row white, [1, height, width] with 16 pixels a number."""
+    import numpy as np
+
+    rows = np.nan_to_num(np.array(matrix, dtype=np.float32)).clip(min=0)
+    rows /= np.maximum(rows.max(axis=1, keepdims=True), 1e-9)
+    return rows.repeat(16, axis=0).repeat(16, axis=1)[None]

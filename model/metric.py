@@ -126,6 +126,20 @@ class MeanIoU(MetricOfSums):
         return (both / either)[either > 0].mean()
 
 
+class ConfusionMatrix(MetricOfSums):
+    """How many samples of each class (row) are taken for each class (column): a picture in TensorBoard.
+
+    Scores [B, classes], classes [B].
+    """
+
+    def sums(self, output: Tensor, target: Tensor) -> Tensor:
+        n = output.shape[1]
+        return torch.bincount(target * n + output.argmax(dim=1), minlength=n * n).view(n, n)
+
+    def value(self, sums: Tensor) -> Tensor:
+        return sums
+
+
 def _f1(right: Tensor, found_and_there: Tensor) -> Tensor:
     """The mean of 2 TP / (2 TP + FP + FN) over those that are there or found."""
     return (2 * right / found_and_there)[found_and_there > 0].mean()

@@ -25,6 +25,7 @@ from utils.safe_loading import plain_data_only
 from utils.samplers import waits_for_data
 
 NOT_A_CONFIGS = "is not for a config to say: it tells where files come from and go to"
+IN_WORKER = "Original Traceback"  # what stands in an error of a loader worker, before its own text
 PLAIN_KEY = re.compile(r"[\w.-]*")
 ELSEWHERE = (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), "<")
 ROOT = Path(__file__).parent.parent
@@ -176,7 +177,10 @@ def located(document: Document, path: KeyPath, doing: str = "", target: Any = No
     except ConfigError as error:
         raise ConfigError([document.fault(path, line).line for line in error.faults]) from error
     except UserError as error:
-        raise ConfigError(document.fault(path, f"{doing} {error}".strip()).line) from error
+        said = str(error)
+        if IN_WORKER in said:
+            said = said.splitlines()[-1].partition(": ")[2]
+        raise ConfigError(document.fault(path, f"{doing} {said}".strip()).line) from error
     except Exception as error:
         if sys.flags.dev_mode:
             raise
@@ -185,7 +189,7 @@ def located(document: Document, path: KeyPath, doing: str = "", target: Any = No
         at = f"{short_path(own[-1].filename)}:{own[-1].lineno}" if own else target and where_defined(target)
         kind = "" if isinstance(error, (TypeError, ValueError)) else f"{type(error).__name__}: "
         said = str(error).strip()
-        if "Original Traceback" in said:  # of a loader worker
+        if IN_WORKER in said:
             kind, said = "", said.splitlines()[-1]
         text = f"{doing}: {kind}{' '.join(said.split())}".removeprefix(": ") + (f" ({at})" if at else "")
         raise ConfigError(document.fault(path, text).line) from error

@@ -244,9 +244,8 @@ class _Checker:
             self.fault(
                 ("trainer", "type"), f"read_batch of {trainer.__name__} must be a @staticmethod; test.py calls it too"
             )
-        if not getattr(trainer, "gives_closure", False) and (kind := self.optimizer_with_closure()):
-            told = f'{kind} asks for the loss several times a step: write "type": "closure.ClosureTrainer"'
-            self.fault(("trainer",), told)
+        if needed := self.trainer_for_optimizer(trainer):
+            self.fault(("trainer",), needed)
         before, options = len(self.faults), trainer.Options
         hints = get_type_hints(options)
         known = {field.name: hints[field.name] for field in fields(options)}
@@ -265,14 +264,18 @@ class _Checker:
             log_names = getattr(trainer, "log_names", None)  # a loop of one's own may have none
             self.monitors(log_names(self.tree) if log_names else None)
 
-    def optimizer_with_closure(self) -> str | None:
-        """The name of an optimizer whose step cannot do without a closure."""
+    def trainer_for_optimizer(self, trainer: Any) -> str | None:
+        """What to write where a trainer does not do what the optimizer asks of it."""
         section = self.tree.get("optimizer")
         if "optimizer" in self.faulty or not isinstance(section, dict) or "optimizer" not in self.modules:
             return None
         found = find(section["type"], self.modules["optimizer"], kind_of("optimizer"))
         closure = inspect.signature(found.step).parameters.get("closure")
-        return found.__name__ if closure is not None and closure.default is closure.empty else None
+        if closure and closure.default is closure.empty and not getattr(trainer, "gives_closure", False):
+            return f'{found.__name__} asks for the loss several times a step: write "type": "closure.ClosureTrainer"'
+        if hasattr(found, "eval") and not getattr(trainer, "switches_optimizer", False):
+            return f'{found.__name__} keeps an average to be judged: write "type": "schedule_free.ScheduleFreeTrainer"'
+        return None
 
     def monitors(self, names: Sequence[str] | None) -> None:
         """The values that epochs are judged by must be ones that the log will have; None: only running can tell."""

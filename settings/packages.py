@@ -15,9 +15,9 @@ from typing import Any
 
 from settings.names import suggestion
 
-PACKAGES = ("torch", "torchvision", "timm", "torchmetrics", "albumentations")
+PACKAGES = ("torch", "torchvision", "timm", "torchmetrics", "albumentations", "schedulefree")
 FUNCTIONS = ("torch.tensor", "timm.create_model")  # by their exact names, wherever they are defined
-EXTRAS = {"timm": "models", "torchmetrics": "metrics"}  # of pyproject.toml
+EXTRAS = {"timm": "models", "torchmetrics": "metrics", "schedulefree": "schedulefree"}  # of pyproject.toml
 OPEN = (  # the parts of these packages in which classes and functions may be named, ...
     *("torch.nn", "torch.optim", "torch.utils.data"),
     *("torchvision.datasets", "torchvision.models", "torchvision.ops", "torchvision.transforms"),
@@ -25,6 +25,8 @@ OPEN = (  # the parts of these packages in which classes and functions may be na
     *("albumentations", "albumentations.core.composition", "albumentations.core.transforms_interface"),
     *(f"albumentations.augmentations.{part}" for part in ("blur", "crops", "dropout", "geometric", "pixel")),
     *("albumentations.augmentations.other.type_transform", "albumentations.pytorch"),
+    *(f"schedulefree.{kind}ScheduleFree" for kind in ("AdamW", "RAdam", "SGD")),
+    *(f"schedulefree.{kind}_schedulefree" for kind in ("adamw", "radam", "sgd")),
 )
 CLOSED = (  # ... but for what writes or runs code, unpickles, reads files that it is told, or asks a server for more
     *("torch.utils.data.datapipes", "torchvision.datasets.lsun", "torchvision.datasets.utils"),

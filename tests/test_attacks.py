@@ -67,6 +67,7 @@ NAMES = [
     ),
     *("albumentations.Compose.from_pretrained", "albumentations.core.composition.random.Random"),
     *("albumentations.pytorch.transforms.torch.load", "albumentations.augmentations.crops.transforms.cv2.imread"),
+    *("schedulefree.ScheduleFreeWrapper", "schedulefree.adamw_schedulefree.torch.load"),
     # attributes that are no modules
     *("torch.nn.Module.load_state_dict", "torch.nn.Linear.__init__.__globals__", "torch.__builtins__"),
     *("torch.nn.__builtins__.eval", "torch._C._load_for_lite_interpreter", "torch.optim.Optimizer.__class__"),

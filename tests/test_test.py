@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from data_loader.data_loaders import DigitsDataLoader
 from parse_config import ConfigParser
@@ -83,6 +84,49 @@ def test_what_is_drawn_for_training_is_not_for_the_test(
         assert tested.returncode == 0, tested.stderr
         found.append(json.loads((run / "test.json").read_text())["metrics"])
     assert found[0] == pytest.approx(found[1])
+
+
+def test_a_confusion_matrix_is_printed_stored_and_drawn(
+    tmp_path: Path, digits_config: dict[str, Any], run_command: Callable
+) -> None:
+    digits_config["metrics"] = ["accuracy", {"type": "ConfusionMatrix", "name": "confusion"}]
+    digits_config["trainer"] |= {"tensorboard": True, "monitor": "max val_confusion"}
+    (tmp_path / "config.json").write_text(json.dumps(digits_config))
+    trained = run_command("train.py", "-c", tmp_path / "config.json", "--run-id", "run")
+    assert trained.returncode == 0, trained.stderr
+    assert "the log has no 'val_confusion'" in trained.stdout + trained.stderr
+    log = tmp_path / "log" / "Digits" / "run"
+    row = json.loads((log / "metrics.jsonl").read_text().splitlines()[-1])
+    n_valid = sum(map(sum, row["val_confusion"]))
+    assert sum(row["val_confusion"][k][k] for k in range(10)) == pytest.approx(row["val_accuracy"] * n_valid)
+    run = tmp_path / "models" / "Digits" / "run"
+    tested = run_command("test.py", "-r", run)
+    assert tested.returncode == 0, tested.stderr
+    matrix = json.loads((run / "test.json").read_text())["metrics"]["confusion"]
+    assert [sum(row) for row in matrix] == torch.bincount(DigitsDataLoader(training=False).tensors[1]).tolist()
+    assert [list(map(float, line.split())) for line in tested.stdout.splitlines()[-10:]] == matrix
+    events = EventAccumulator(str(log), size_guidance={"images": 0}).Reload()
+    assert (events.Images("epoch/val_confusion")[-1].width, events.Images("epoch/val_confusion")[-1].height) == (
+        160,
+        160,
+    )
+
+
+def test_torchmetrics_may_give_a_number_a_class_and_a_matrix(
+    tmp_path: Path, digits_config: dict[str, Any], run_command: Callable
+) -> None:
+    pytest.importorskip("torchmetrics")
+    digits_config["metrics"] = ["ConfusionMatrix"]
+    for name, args in (("MulticlassF1Score", {"average": None}), ("MulticlassConfusionMatrix", {})):
+        metric = {"type": f"torchmetrics.classification.{name}", "args": {"num_classes": 10, **args}}
+        digits_config["metrics"].append(metric)
+    (tmp_path / "config.json").write_text(json.dumps(digits_config))
+    trained = run_command("train.py", "-c", tmp_path / "config.json", "--run-id", "run")
+    assert trained.returncode == 0, trained.stderr
+    log = tmp_path / "log" / "Digits" / "run" / "metrics.jsonl"
+    row = json.loads(log.read_text().splitlines()[-1])
+    assert all(0 <= row[f"val_MulticlassF1Score/{number}"] <= 1 for number in range(10))
+    assert row["val_MulticlassConfusionMatrix"] == row["val_ConfusionMatrix"]
 
 
 def test_data_in_memory_calls_no_collate_fn_and_says_so(run_command: Callable) -> None:

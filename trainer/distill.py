@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from base.trainer_options import TrainerOptions
+from logger.metrics_log import shown
 from trainer.evaluate import evaluate
 from trainer.trainer import Trainer
 from utils import checkpoint, dist
@@ -63,7 +64,7 @@ class DistillTrainer(Trainer):
                 self._train_teacher(self.config["teacher"].get("epochs", self.epochs))
             loader = self.valid_data_loader or self.data_loader
             values = evaluate(self.teacher, self.criterion, self.metric_ftns, loader, self.device, self.read_batch)
-            self.logger.info("The teacher: %s", "  ".join(f"{name} {value:.4g}" for name, value in values.items()))
+            self.logger.info("The teacher: %s", "  ".join(f"{name} {shown(value)}" for name, value in values.items()))
         return super().train()
 
     def _train_teacher(self, epochs: int) -> None:

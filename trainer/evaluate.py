@@ -22,7 +22,7 @@ def evaluate(
     device: torch.device,
     read_batch: Callable[[Any], tuple[Any, Any]],
     autocast: AbstractContextManager | None = None,
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """The loss and the metrics of `model` over one pass of `data_loader`, exact over all samples.
 
     Under torchrun each process evaluates its share; every rank must call it. Randomness and training mode of the model

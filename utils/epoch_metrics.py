@@ -61,9 +61,12 @@ class EpochMetrics:
         for metric in self.objects.values():
             metric.reset()
 
-    def result(self) -> dict[str, float]:
-        """The values over all samples so far, without those of which there were none; every rank must call it."""
-        computed = {name: float(metric.compute()) for name, metric in self.objects.items()}
+    def result(self) -> dict[str, Any]:
+        """The values over all samples so far, without those of which there were none; every rank must call it.
+
+        An object's may be several, in lists or dicts: of each class, or a confusion matrix.
+        """
+        computed = {name: _numbers(metric.compute()) for name, metric in self.objects.items()}
         means = self.means.over_ranks(self.device)
         return {name: value for name, value in means.result().items() if means.count(name)} | dist.from_main(computed)
 
@@ -97,6 +100,13 @@ class EpochMetrics:
 def metric_name(metric: Any) -> str:
     """Under which name a metric stands in the log."""
     return getattr(metric, "__name__", type(metric).__name__)
+
+
+def _numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _numbers(part) for name, part in value.items()}
+    numbers = value.tolist() if hasattr(value, "tolist") else value
+    return numbers if isinstance(numbers, list) else float(numbers)
 
 
 def _state(metric: Any) -> Any:

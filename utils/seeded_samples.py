@@ -105,9 +105,12 @@ def _sample_error(dataset: Any, index: Any, error: Exception) -> Exception:
     while isinstance(dataset, Subset):
         index = [dataset.indices[one] for one in index] if isinstance(index, list) else dataset.indices[index]
         dataset = dataset.dataset
+    files: Any = getattr(dataset, "samples", None)  # of an image folder
+    is_file = isinstance(files, list) and isinstance(index, int) and isinstance(files[index], tuple)
+    name = f"{index} ({files[index][0]})" if is_file else index
     frame = traceback.extract_tb(error.__traceback__)[-1]
     said = " ".join(f"{type(error).__name__}: {error}".split())
-    return SampleError(f"sample {index} of {type(dataset).__name__}: {said} ({frame.filename}:{frame.lineno})")
+    return SampleError(f"sample {name} of {type(dataset).__name__}: {said} ({frame.filename}:{frame.lineno})")
 
 
 def _seed_torch(*place: int) -> None:

@@ -200,7 +200,7 @@ def test_a_mistake_in_a_list_for_digits_is_one_line(augment, line, digits_config
         ({"transforms": [CROPPED, SHIFTED]}, "sample .* 'RandomCropFlip' object is not callable"),
         (
             {"transforms": [{"type": f"{V2}.RandomCrop", "args": {"size": 90}}]},
-            "sample [0-9]+ of ImageFolder: ValueError",
+            r"sample [0-9]+ \(.*\.png\) of ImageFolder: ValueError",
         ),
         (
             {"transforms": [{"type": f"{V2}.RandomResize", "args": {"min_size": 8, "max_size": 24}}]},

@@ -34,7 +34,7 @@ def test_where_no_terminal_is_nothing_is_drawn_and_lines_are_far_between(caplog,
 
 def test_when_some_time_has_passed_a_line_says_how_far_the_epoch_is(caplog, monkeypatch):
     monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0)
-    with caplog.at_level(logging.DEBUG), Progress(LOGGER, "epoch 3/20", total=23, start=7) as bar:
+    with caplog.at_level(logging.DEBUG, LOGGER.name), Progress(LOGGER, "epoch 3/20", total=23, start=7) as bar:
         bar.advance(64)
         bar.show({"loss": 0.312345, "accuracy": 1.0})
     assert caplog.messages == ["epoch 3/20  step 8/23  loss 0.3123  accuracy 1"]

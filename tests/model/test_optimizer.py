@@ -34,6 +34,10 @@ KINDS: dict[str, dict[str, Any]] = {
         },
         "trainer": CLOSURE | {"accumulation": 2, "epochs": 8},  # a step an epoch
     },
+    "schedule-free": {
+        "optimizer": {"type": "schedulefree.AdamWScheduleFree", "args": {"lr": 0.01, "warmup_steps": 4}},
+        "trainer": {"type": "schedule_free.ScheduleFreeTrainer"},
+    },
     "recomputed": {"arch": {"type": "DigitsModel", "recompute": ["conv2", "conv3"]}, "trainer": {"ema_decay": 0.9}},
 }
 
@@ -48,12 +52,46 @@ def config_of(folder: Path, kind: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_it_learns_and_a_killed_run_ends_the_same(name: str, tmp_path: Path, start_command: Callable) -> None:
+    if name == "schedule-free":
+        pytest.importorskip("schedulefree")
     trainings = Trainings(tmp_path, config_of(tmp_path, KINDS[name]), start_command)
     trainings.finish(trainings.begin("whole"))
     trainings.trial("broken", "update#6")
     rows = (tmp_path / "log" / "Digits" / "whole" / "metrics.jsonl").read_text().splitlines()
     losses = [row["loss"] for row in map(json.loads, rows) if row["kind"] == "epoch"]
     assert losses[-1] < 0.9 * losses[0]
+
+
+def test_judged_and_tested_is_the_average_of_a_schedule_free_optimizer(tmp_path: Path, run_command: Callable) -> None:
+    schedulefree = pytest.importorskip("schedulefree")
+    config = config_of(tmp_path, KINDS["schedule-free"])
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    done = run_command("train.py", "-c", tmp_path / "config.json", "--run-id", "run")
+    assert done.returncode == 0, done.stderr
+    run = tmp_path / "models" / "Digits" / "run"
+    state = torch.load(run / "checkpoint-last.pth", weights_only=True)
+    trained = build(ConfigParser(config)).model
+    trained.load_state_dict(state["state_dict"])
+    optimizer = schedulefree.AdamWScheduleFree(trained.parameters())
+    optimizer.load_state_dict(state["optimizer"])
+    optimizer.eval()
+    for name, value in trained.state_dict().items():
+        torch.testing.assert_close(state["ema"][name], value, rtol=0, atol=0)
+    assert not torch.equal(state["ema"]["linear.weight"], state["state_dict"]["linear.weight"])
+
+
+def test_a_schedule_free_optimizer_asks_for_its_trainer(tmp_path: Path, run_command: Callable) -> None:
+    pytest.importorskip("schedulefree")
+    config = config_of(tmp_path, KINDS["schedule-free"])
+    for trainer, said in (
+        ({"type": "Trainer"}, 'AdamWScheduleFree keeps an average to be judged: write "type": "schedule_free.'),
+        ({"ema_decay": 0.9}, "trainer.ema_decay: the optimizer has an average of its own"),
+    ):
+        (tmp_path / "config.json").write_text(json.dumps(config | {"trainer": config["trainer"] | trainer}))
+        refused = run_command("train.py", "-c", tmp_path / "config.json")
+        assert refused.returncode == 2
+        assert said in refused.stderr
+        assert len(refused.stderr.strip().splitlines()) == 1
 
 
 def test_muon_takes_the_matrices_that_are_not_left_to_adamw() -> None:

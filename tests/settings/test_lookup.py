@@ -136,7 +136,7 @@ def test_a_dotted_name_leads_to_a_file_beside_the_module_or_into_a_package(proje
         ("mine.torch", "no 'torch' in nets.mine"),
         (
             "nope.Net",
-            "'nope.Net': a config may name torch, torchvision, timm, torchmetrics, albumentations, and the project's",
+            "'nope.Net': a config may name torch, torchvision, timm, torchmetrics, albumentations, schedulefree",
         ),
         ("torch.nn.Linaer", "no 'Linaer' in torch.nn; did you mean 'Linear'"),
         ("torch.nn", "'torch.nn' is a module; name a class in it"),
