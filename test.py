@@ -41,7 +41,7 @@ def main(config: ConfigParser) -> dict[str, Any]:
     from utils.platform_files import write_whole
     from utils.precision import autocast
     from utils.run_facts import run_facts
-    from utils.split_manifest import warn_of_trained
+    from utils.split_manifest import check_test_part
 
     if config.resume is None:
         raise ConfigError("no checkpoint: add -r RUN, a run's folder or one of its checkpoints")
@@ -69,7 +69,8 @@ def main(config: ConfigParser) -> dict[str, Any]:
 
     # data
     data_loader = config.init_obj("test_data_loader", module_data)
-    warn_of_trained(data_loader, config.resume.parent / "split.json")
+    note = config.resume.parent / "split.json"
+    check_test_part(data_loader, config["test_data_loader"], note, bool(config.args.get("allow")))
     config.provide(run_facts(data_loader, Trainer.read_batch))
 
     # model

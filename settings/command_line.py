@@ -31,7 +31,10 @@ STANDARD: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     ),
     (("-d", "--device"), {"help": "cpu, mps, cuda, cuda:1, or GPU indices such as 0,1 (default: the best there is)"}),
     (("-s", "--set"), {"help": "KEY.PATH=VALUE: set a value of the config; may be given again"}),
-    (("--allow",), {"help": "with -r: go on with what makes it another run: other data, a changed model"}),
+    (
+        ("--allow",),
+        {"help": "with -r: go on with other data or a changed model, or test on samples that were trained on"},
+    ),
     (("--run-id",), {"help": "the name of the run's folder (default: the time)"}),
 )
 SWITCHES = ("--allow",)

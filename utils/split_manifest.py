@@ -1,4 +1,4 @@
-"""Which samples train and which validate, and a fingerprint of the data: what a run stays with."""
+"""Which samples train, validate and test, and a fingerprint of the data: what a run stays with."""
 
 import json
 import logging
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import RandomSampler, SequentialSampler, Subset, WeightedRandomSampler
 
+from utils import dist
 from utils.datasets import whole_dataset
 from utils.device import map_tensors
 from utils.errors import UserError
@@ -37,12 +38,14 @@ class SplitManifest:
         self.data = {
             name: fingerprint_of(whole_dataset(loader)) for name, loader in loaders.items() if loader is not None
         }
+        self.folders = {name: _folder(whole_dataset(loader)) for name, loader in loaders.items()}
         self.may_change = may_change
 
     def write(self, path: Path) -> None:
-        """Writes which samples train and which validate, where the loaders tell."""
+        """Writes which samples train and which validate, where the loaders tell; what `test.py` has noted stays."""
+        noted = _read(path) if path.is_file() else {}
         parts = {name: samples for name, samples in self.samples.items() if samples is not None}
-        write_whole(path, json.dumps({"data": self.data, **parts}).encode())
+        write_whole(path, json.dumps(noted | {"data": self.data, "folders": self.folders, **parts}).encode())
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds: hashes."""
@@ -63,16 +66,34 @@ class SplitManifest:
             )
 
 
-def warn_of_trained(test_data_loader: Any, path: Path) -> None:
-    """Warns of test samples that trained or validated the model, by the `split.json` of its run."""
-    samples = samples_of(test_data_loader)
+def check_test_part(loader: Any, section: Any, path: Path, allowed: bool) -> None:
+    """Sees to it that a test is one, by the `split.json` of the run, and notes there what it is made on.
+
+    UserError, or with `allowed` a warning, for samples that trained or validated the model, for images divided anew
+    since, and for another test part than before from the same section of the config.
+    """
+    samples, dataset = samples_of(loader), whole_dataset(loader)
     if samples is None or not path.is_file():
         return
-    split = json.loads(path.read_bytes())
-    data = fingerprint_of(whole_dataset(test_data_loader))
-    used = {index for part in ("train", "valid") if split["data"].get(part) == data for index in split.get(part, ())}
+    split = _read(path)
+    tested = {"data": fingerprint_of(dataset), "section": _hash(repr(section).encode()), "samples": samples}
+    parts = [part for part in ("train", "valid") if part in split]
+    used = {index for part in parts if split["data"].get(part) == tested["data"] for index in split[part]}
+    before, problems = split.get("test", {}), []
     if count := len(used.intersection(samples)):
-        logging.getLogger("test").warning("%d of %d test samples trained or validated this model", count, len(samples))
+        problems.append(f"{count} of {len(samples)} test samples trained or validated this model")
+    elif not used and any(split.get("folders", {}).get(part, "") == _folder(dataset) != "" for part in parts):
+        problems.append(
+            f"{_folder(dataset)} has changed since the run began, and with it which samples are for testing"
+        )
+    if before.get("section") == tested["section"] and before != tested:
+        problems.append("the test part is another one than that of the last test")
+    if problems and not allowed:
+        raise UserError(f"{'; '.join(problems)}; put it back, or test all the same with --allow")
+    for problem in problems:
+        logging.getLogger("test").warning(problem)
+    if dist.is_main():
+        write_whole(path, json.dumps(split | {"test": tested}).encode())
 
 
 def samples_of(loader: Any) -> list[int] | None:
@@ -106,6 +127,23 @@ def fingerprint_of(dataset: Any) -> str:
         root = str(getattr(dataset, "root", ""))
         return _hash(*(f"{file[0].removeprefix(root)} {file[1:]}\n".encode() for file in files))
     return f"{type(dataset).__name__} of {len(dataset) if hasattr(dataset, '__len__') else 'unknown length'}"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What a `split.json` says; UserError where it is not one."""
+    parts = {"data": dict, "folders": dict, "train": list, "valid": list, "test": dict}
+    try:
+        split = json.loads(path.read_bytes())
+        if all(isinstance(split.get(part, kind()), kind) for part, kind in parts.items()):
+            return split
+    except (ValueError, AttributeError, RecursionError):
+        pass
+    raise UserError(f"{path}: damaged; delete it to go on without")
+
+
+def _folder(dataset: Any) -> str:
+    """Where the files of a dataset are, if it has files."""
+    return str(getattr(dataset, "root", "")) if hasattr(dataset, "samples") else ""
 
 
 def tensors_of(dataset: Any) -> list[torch.Tensor]:

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from base import BaseDataLoader, TensorDataLoader
-from utils.split_manifest import SplitManifest, fingerprint_of, samples_of, warn_of_leaks
+from utils.errors import UserError
+from utils.split_manifest import SplitManifest, check_test_part, fingerprint_of, samples_of, warn_of_leaks
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,8 +26,16 @@ def test_the_parts_are_told_by_number_and_do_not_overlap(tmp_path: Path, run_com
     assert len(split["valid"]) == 143
     assert run_command("test.py", "-r", run).stderr == ""
     section = json.dumps({"type": "DigitsDataLoader", "args": {"augment": False}})
-    tested = run_command("test.py", "-r", run, "-s", f"+test_data_loader={section}")
-    assert "1437 of 1437 test samples trained or validated this model" in tested.stdout + tested.stderr
+    before = (run / "test.json").read_bytes()
+    on_training = ("test.py", "-r", run, "-s", f"+test_data_loader={section}")
+    refused = run_command(*on_training)
+    assert refused.returncode != 0
+    assert "1437 of 1437 test samples trained or validated this model" in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
+    assert (run / "test.json").read_bytes() == before
+    allowed = run_command(*on_training, "--allow")
+    assert allowed.returncode == 0
+    assert "1437 of 1437" in allowed.stdout + allowed.stderr
 
 
 @pytest.fixture
@@ -74,6 +83,48 @@ def test_another_split_is_refused_unless_it_is_allowed(image_run: Callable) -> N
     other = ("-s", "trainer.max_steps=3", "-s", "+data_loader.args.split_seed=1")
     assert "--allow" in image_run(*other).stderr
     assert image_run(*other, "--allow").returncode == 0
+
+
+@pytest.mark.parametrize("is_divided", [True, False])
+def test_a_test_on_a_folder_that_has_changed_is_refused(
+    is_divided: bool, image_run: Callable, run_command: Callable, tmp_path: Path
+) -> None:
+    folder, run = image_run.folder, tmp_path / "models" / "Digits" / "run"
+    if is_divided:
+        shutil.copytree(folder / "train", folder / "test")
+        next((folder / "test").rglob("*.png")).unlink()  # else it would be the part that trains
+    else:
+        for classes in list((folder / "train").iterdir()):
+            classes.rename(folder / classes.name)
+        (folder / "train").rmdir()
+    assert image_run().returncode == 0
+    if is_divided:  # the folder of the test part may be another one, until it has been tested on
+        assert run_command("test.py", "-r", run).returncode == 0
+    picture = sorted((folder / "test" if is_divided else folder).rglob("*.png"))[0]
+    picture.rename(picture.with_name("aaa.png"))
+    picture = sorted((folder / "test" if is_divided else folder).rglob("*.png"))[-1]
+    picture.unlink()
+    refused = run_command("test.py", "-r", run)
+    assert refused.returncode != 0
+    said = (
+        "the test part is another one than that of the last test" if is_divided else "has changed since the run began"
+    )
+    assert said in refused.stderr
+    assert len(refused.stderr.strip().splitlines()) == 1
+    assert run_command("test.py", "-r", run, "--allow").returncode == 0
+    assert run_command("test.py", "-r", run).returncode == 0 if is_divided else True
+    assert image_run("-s", "trainer.max_steps=3").returncode == 0 if is_divided else True
+    assert len(json.loads((run / "split.json").read_text())["test"]["samples"]) == (58 if is_divided else 11)
+
+
+@pytest.mark.parametrize("content", ["", "[", "[]", '{"data": 3}', '{"data": {}, "train": {}}', "[" * 100_000])
+def test_a_damaged_manifest_is_one_line(content: str, tmp_path: Path) -> None:
+    loader = TensorDataLoader([torch.rand(6, 2)], 2)
+    (tmp_path / "split.json").write_text(content)
+    with pytest.raises(UserError, match="split.json: damaged; delete it"):
+        check_test_part(loader, {}, tmp_path / "split.json", allowed=True)
+    with pytest.raises(UserError, match="split.json: damaged; delete it"):
+        SplitManifest(loader, None).write(tmp_path / "split.json")
 
 
 def test_copies_across_the_parts_are_counted(caplog: pytest.LogCaptureFixture) -> None:
