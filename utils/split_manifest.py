@@ -35,10 +35,12 @@ class SplitManifest:
         warn_of_leaks(data_loader, valid_data_loader)
         loaders = {"train": data_loader, "valid": valid_data_loader}
         self.samples = {name: samples_of(loader) for name, loader in loaders.items() if loader is not None}
-        self.data = {
-            name: fingerprint_of(whole_dataset(loader)) for name, loader in loaders.items() if loader is not None
-        }
-        self.folders = {name: _folder(whole_dataset(loader)) for name, loader in loaders.items()}
+        self._hashes = {name: _hash(json.dumps(samples).encode()) for name, samples in self.samples.items()}
+        datasets = {name: whole_dataset(loaders[name]) for name in self.samples}
+        known = {_identity(dataset): dataset for dataset in datasets.values()}  # often both parts are of one
+        fingerprints = {identity: fingerprint_of(dataset) for identity, dataset in known.items()}
+        self.data = {name: fingerprints[_identity(dataset)] for name, dataset in datasets.items()}
+        self.folders = {name: _folder(dataset) for name, dataset in datasets.items()}
         self.may_change = may_change
 
     def write(self, path: Path) -> None:
@@ -49,8 +51,7 @@ class SplitManifest:
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds: hashes."""
-        parts = {name: _hash(json.dumps(samples).encode()) for name, samples in self.samples.items()}
-        return {"data": self.data, "samples": parts}
+        return {"data": self.data, "samples": self._hashes}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Compares with the run's; UserError where its data or its parts are others."""
@@ -127,6 +128,11 @@ def fingerprint_of(dataset: Any) -> str:
         root = str(getattr(dataset, "root", ""))
         return _hash(*(f"{file[0].removeprefix(root)} {file[1:]}\n".encode() for file in files))
     return f"{type(dataset).__name__} of {len(dataset) if hasattr(dataset, '__len__') else 'unknown length'}"
+
+
+def _identity(dataset: Any) -> tuple[int, ...]:
+    """Another one for a dataset of other tensors, or of another object where it has none."""
+    return tuple(map(id, tensors_of(dataset))) or (id(dataset),)
 
 
 def _read(path: Path) -> dict[str, Any]:

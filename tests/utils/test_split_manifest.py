@@ -121,9 +121,9 @@ def test_a_test_on_a_folder_that_has_changed_is_refused(
 def test_a_damaged_manifest_is_one_line(content: str, tmp_path: Path) -> None:
     loader = TensorDataLoader([torch.rand(6, 2)], 2)
     (tmp_path / "split.json").write_text(content)
-    with pytest.raises(UserError, match="split.json: damaged; delete it"):
+    with pytest.raises(UserError, match=r"split\.json: damaged; delete it"):
         check_test_part(loader, {}, tmp_path / "split.json", allowed=True)
-    with pytest.raises(UserError, match="split.json: damaged; delete it"):
+    with pytest.raises(UserError, match=r"split\.json: damaged; delete it"):
         SplitManifest(loader, None).write(tmp_path / "split.json")
 
 
