@@ -220,8 +220,13 @@ class BaseTrainer(ABC):
         if self._is_finished():
             self.logger.info("The run is finished, at step %d.", self.step)
         else:
-            threads, cores = torch.get_num_threads(), usable_cores()
-            self.logger.info("Training on %s (threads: %d, cores: %d) in %s", self.device, threads, cores, folder)
+            counts = (
+                torch.get_num_threads(),
+                usable_cores(),
+                getattr(getattr(self, "data_loader", None), "num_workers", 0),
+            )
+            text = "Training on %s (threads: %d, cores: %d, loader processes: %d) in %s"
+            self.logger.info(text, self.device, *counts, folder)
 
     def _save_checkpoint(self, epoch: int, save_best: bool = False) -> None:
         """Saves the state after an epoch."""
