@@ -20,7 +20,7 @@ from settings.resuming import apply_to_optimizer
 from utils import checkpoint, dist
 from utils.background_save import checkpoints_of
 from utils.checkpoint_folder import LAST, CheckpointFolder
-from utils.cores import usable_cores
+from utils.cores import cores_in_words
 from utils.determinism import fix_algorithms, fix_threads
 from utils.device import prepare_device
 from utils.errors import ConfigError, UserError
@@ -220,13 +220,8 @@ class BaseTrainer(ABC):
         if self._is_finished():
             self.logger.info("The run is finished, at step %d.", self.step)
         else:
-            counts = (
-                torch.get_num_threads(),
-                usable_cores(),
-                getattr(getattr(self, "data_loader", None), "num_workers", 0),
-            )
-            text = "Training on %s (threads: %d, cores: %d, loader processes: %d) in %s"
-            self.logger.info(text, self.device, *counts, folder)
+            used = cores_in_words(getattr(self, "data_loader", None))
+            self.logger.info("Training on %s (%s) in %s", self.device, used, folder)
 
     def _save_checkpoint(self, epoch: int, save_best: bool = False) -> None:
         """Saves the state after an epoch."""

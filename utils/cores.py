@@ -3,7 +3,7 @@
 import math
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from utils import dist
 from utils.control_groups import MINE, ROOT, control_groups, text_of
@@ -19,6 +19,14 @@ def loader_processes(num_workers: int | Literal["auto"]) -> int:
     if num_workers != "auto":
         return num_workers
     return max(1, min(MOST_LOADERS, usable_cores() // dist.local_world_size()))
+
+
+def cores_in_words(loader: Any) -> str:
+    """What computes and what loads, for the log."""
+    import torch
+
+    loads = getattr(loader, "num_workers", 0)
+    return f"threads: {torch.get_num_threads()}, cores: {usable_cores()}, loader processes: {loads}"
 
 
 def usable_cores(root: Path = ROOT, mine: Path = MINE) -> int:
