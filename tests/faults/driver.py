@@ -130,10 +130,11 @@ def offer_parts() -> None:
     """Puts what tests/faults/parts.py has where configs find it."""
     import data_loader.data_loaders
     import model.model
-    from tests.faults.parts import DrawnDataLoader, SpoiltModel, UnorderedModel
+    from tests.faults.parts import DrawnDataLoader, SpoiltModel, TiedModel, UnorderedModel
 
     data_loader.data_loaders.DrawnDataLoader = DrawnDataLoader
-    model.model.SpoiltModel, model.model.UnorderedModel = SpoiltModel, UnorderedModel
+    for kind in (SpoiltModel, TiedModel, UnorderedModel):
+        setattr(model.model, kind.__name__, kind)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ class Trainings:
         self.folder, self.name, self.launcher, self.start_command = folder, config["name"], launcher, start_command
         self.mutant = mutant
         self.needs_parts = any(
-            part in json.dumps(config) for part in ("DrawnDataLoader", "SpoiltModel", "UnorderedModel")
+            part in json.dumps(config) for part in ("DrawnDataLoader", "SpoiltModel", "TiedModel", "UnorderedModel")
         )
         config = json.loads(json.dumps(config))
         config["trainer"]["save_dir"] = str(folder)

@@ -51,6 +51,24 @@ class SpoiltModel(DigitsModel):
         return super().forward(x)
 
 
+class TiedModel(torch.nn.Module):
+    """Writes and reads a code with one weight, counts its calls in a buffer, and learns its shapes from the data."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = torch.nn.LazyLinear(16)
+        self.write, self.read = torch.nn.Linear(16, 16), torch.nn.Linear(16, 16)
+        self.read.weight = self.write.weight
+        self.last = torch.nn.LazyLinear(10)
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self.calls += 1
+        code = self.write(self.first(x.flatten(1)).relu())
+        return self.last(self.read(code.relu()) + self.calls.remainder(2))
+
+
 class UnorderedModel(DigitsModel):
     """Does something that has no deterministic form in torch."""
 
