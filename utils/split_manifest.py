@@ -78,15 +78,15 @@ def check_test_part(loader: Any, section: Any, path: Path, allowed: bool) -> Non
         return
     split = _read(path)
     tested = {"data": fingerprint_of(dataset), "section": _hash(repr(section).encode()), "samples": samples}
-    parts = [part for part in ("train", "valid") if part in split]
-    used = {index for part in parts if split["data"].get(part) == tested["data"] for index in split[part]}
+    folder, folders = _folder(dataset), split.get("folders", {})
+    same = [part for part in ("train", "valid") if part in split and split["data"].get(part) == tested["data"]]
+    # train/CLASS/1.png and test/CLASS/1.png are two images; the folder may have been moved
+    used = {index for part in same if Path(folders.get(part, "")).name == Path(folder).name for index in split[part]}
     before, problems = split.get("test", {}), []
     if count := len(used.intersection(samples)):
         problems.append(f"{count} of {len(samples)} test samples trained or validated this model")
-    elif not used and any(split.get("folders", {}).get(part, "") == _folder(dataset) != "" for part in parts):
-        problems.append(
-            f"{_folder(dataset)} has changed since the run began, and with it which samples are for testing"
-        )
+    elif not same and folder and folder in folders.values():
+        problems.append(f"{folder} has changed since the run began, and with it which samples are for testing")
     if before.get("section") == tested["section"] and before != tested:
         problems.append("the test part is another one than that of the last test")
     if problems and not allowed:
