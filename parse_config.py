@@ -164,7 +164,7 @@ class ConfigParser(RunFolders):
 
     def unread(self) -> list[str]:
         """The sections that nothing has asked for."""
-        return sorted(self.config.keys() - self._read - {"name", "$schema", "config_version"})
+        return sorted(self.config.keys() - self._read - {"name", "$schema", "config_version", "test_data_loader"})
 
     # -- the run ----------------------------------------------------------------------------------------------------
 

@@ -119,17 +119,11 @@ def build(config: ConfigParser) -> Any:
         model.compile(dynamic=False)
     model = dist.wrap(model, device)
 
-    return Trainer(
-        model,
-        criterion,
-        metrics,
-        optimizer,
-        config=config,
-        device=device,
-        data_loader=data_loader,
-        valid_data_loader=valid_data_loader,
-        lr_scheduler=lr_scheduler,
-    )
+    loaders = {"data_loader": data_loader, "valid_data_loader": valid_data_loader}
+    with config.at("trainer"):
+        return Trainer(
+            model, criterion, metrics, optimizer, config=config, device=device, lr_scheduler=lr_scheduler, **loaders
+        )
 
 
 def main(config: ConfigParser) -> dict[str, Any]:

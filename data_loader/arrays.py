@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -68,11 +68,19 @@ class CsvDataset(Dataset):
 
     Of each row only its place is in memory, 8 bytes; the row itself is read when it is asked for.
 
-    :param target: the column to predict: whole numbers are classes, others become float32
+    :param target: the column to predict
+    :param target_type: "int", classes, or "float", numbers (default: as the first row has it)
     :param columns: the columns that the model takes (default: all others)
     """
 
-    def __init__(self, path: str, target: str, columns: Sequence[str] | None = None, delimiter: str = ",") -> None:
+    def __init__(
+        self,
+        path: str,
+        target: str,
+        columns: Sequence[str] | None = None,
+        delimiter: str = ",",
+        target_type: Literal["int", "float"] | None = None,
+    ) -> None:
         self.path, self.delimiter = path, delimiter
         try:
             with open(path, "rb") as file:
@@ -87,18 +95,31 @@ class CsvDataset(Dataset):
             if name not in self.header:
                 raise UserError(f"{path}: no column {name!r}; there are {', '.join(self.header)}")
         self.target, self.places = self.header.index(target), [self.header.index(name) for name in columns]
+        if target_type is None:
+            target_type = "int" if len(self) and self._row(0)[self.target].lstrip("-").isdecimal() else "float"
+        self.kind: Any = {"int": int, "float": float}[target_type]
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        row = self._row(index)
+        inputs = [self._number(row, place, float) for place in self.places]
+        return torch.tensor(inputs), torch.tensor(self._number(row, self.target, self.kind))
+
+    def _row(self, index: int) -> list[str]:
         with open(self.path, "rb") as file:
             file.seek(self.offsets[index])
             line = file.read(self.offsets[index + 1] - self.offsets[index])
-        row = next(csv.reader([line.decode()], delimiter=self.delimiter))
-        label = row[self.target]
-        target = torch.tensor(int(label)) if label.lstrip("-").isdecimal() else torch.tensor(float(label))
-        return torch.tensor([float(row[place]) for place in self.places]), target
+        return next(csv.reader([line.decode()], delimiter=self.delimiter))
+
+    def _number(self, row: list[str], place: int, kind: Any) -> Any:
+        try:
+            return kind(row[place])
+        except (ValueError, IndexError):
+            wanted, found = "whole number" if kind is int else "number", row[place : place + 1]
+            advice = ', say "target_type": "float"' if kind is int else ""
+            raise ValueError(f"{self.path}: {self.header[place]}: no {wanted} but {found}{advice}") from None
 
 
 def mapped(path: Path) -> Any:

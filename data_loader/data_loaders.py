@@ -167,7 +167,8 @@ class ImageFolderDataLoader(BaseDataLoader):
     ) -> None:
         from torchvision.datasets import ImageFolder
 
-        if cache is not None and (transforms, valid_transforms, options.get("collate_fn")) != (None, None, None):
+        never = (transforms, valid_transforms, options.get("collate_fn"), options.get("valid_collate_fn"))
+        if cache is not None and any(given is not None for given in never):
             raise ConfigError("cache has its own crops and batches; leave it out, or both transforms and collate_fn")
         num_workers = loader_processes(num_workers)
         folder, is_divided = Path(data_dir), (Path(data_dir) / "train").is_dir()
@@ -183,6 +184,9 @@ class ImageFolderDataLoader(BaseDataLoader):
             raise ConfigError(f"{folder}: {str(error).splitlines()[0]}") from None
         own = transforms if training else valid_transforms
         augmented = ImageFolder(str(folder), transform=_image_transform(own, size, augment=training))
+        if is_divided and not training:
+            for dataset in (plain, augmented):
+                _number_as(dataset, Path(data_dir) / "train")
         self.classes = plain.classes
         part = list(range(len(plain))) if is_divided else _part(len(plain), test_split, training)
         self._kept: TensorDataLoader | None = None
@@ -222,6 +226,19 @@ def _moves(augment: bool | Callable | list[Callable], built_in: Any, training: b
     if augment is False or not training:
         return None
     return built_in if augment is True else augment
+
+
+def _number_as(dataset: Any, folder: Path) -> None:
+    """Gives classes the numbers they have in another folder, which may have more of them."""
+    numbers = {
+        name: number for number, name in enumerate(sorted(path.name for path in folder.iterdir() if path.is_dir()))
+    }
+    if unknown := [name for name in dataset.classes if name not in numbers]:
+        raise ConfigError(f"{dataset.root}/{unknown[0]}: no such class in {folder}, to train on")
+    samples = [(file, numbers[dataset.classes[number]]) for file, number in dataset.samples]
+    dataset.samples = dataset.imgs = samples
+    dataset.targets = [number for _, number in samples]
+    dataset.classes, dataset.class_to_idx = list(numbers), numbers
 
 
 def _part(n: int, test_split: float, training: bool) -> list[int]:

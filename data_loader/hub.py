@@ -20,6 +20,8 @@ class HubDataLoader(TensorDataLoader):
     :param splits: the one to train on and the one to test on
     """
 
+    asked_for = ("path", "name", "splits")  # what a server is told, and no secret may be in
+
     def __init__(
         self,
         path: str,
@@ -50,6 +52,8 @@ class HubDataset(Dataset):
     :param name: the configuration, of a dataset that has several
     :param transform: input -> input, such as images of any size -> images of one
     """
+
+    asked_for = ("path", "name", "split")
 
     def __init__(
         self,

@@ -35,7 +35,7 @@ def number_of(word: str) -> int:
 def read_texts(path: str | Path) -> list[tuple[str, str]]:
     """The (class, text) of each row of a CSV file in UTF-8 that has the columns `class` and `text`."""
     try:
-        with open(path, encoding="utf-8", newline="") as file:
+        with open(path, encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
             if not {"class", "text"} <= set(rows.fieldnames or ()):
                 raise ConfigError(f"{path}: has no columns 'class' and 'text' but {rows.fieldnames or 'nothing'}")

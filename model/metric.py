@@ -102,7 +102,7 @@ class MacroF1(MetricOfSums):
 
     def sums(self, output: Tensor, target: Tensor) -> Tensor:
         classes = torch.arange(output.shape[1], device=output.device)[:, None]
-        found, there = output.argmax(dim=1) == classes, target == classes
+        found, there = output.argmax(dim=1) == classes, _classes(target) == classes
         return torch.stack([(found & there).sum(dim=1), found.sum(dim=1) + there.sum(dim=1)])
 
     def value(self, sums: Tensor) -> Tensor:
@@ -134,7 +134,7 @@ class ConfusionMatrix(MetricOfSums):
 
     def sums(self, output: Tensor, target: Tensor) -> Tensor:
         n = output.shape[1]
-        return torch.bincount(target * n + output.argmax(dim=1), minlength=n * n).view(n, n)
+        return torch.bincount(_classes(target) * n + output.argmax(dim=1), minlength=n * n).view(n, n)
 
     def value(self, sums: Tensor) -> Tensor:
         return sums

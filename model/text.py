@@ -24,6 +24,11 @@ class Vocabulary(nn.Module):
         super().__init__()
         self.register_buffer("known", torch.full((size,), EMPTY))  # in ascending order
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it knows no word yet."""
+        return bool((self.known == EMPTY).all())
+
     def learn(self, words: Tensor) -> None:
         """Takes as many of the words as there is room for, from the first on: int64 [n], each above 0."""
         self.known.fill_(EMPTY)[: len(words)] = words[: len(self.known)]
@@ -75,4 +80,4 @@ class TextClassifier(BaseModel):
 def sinusoids(length: int, width: int) -> Tensor:
     """Sines and cosines of each place, [length, width] (Vaswani et al. 2017, *Attention Is All You Need*, 3.5)."""
     angles = torch.arange(length)[:, None] / 10000 ** (torch.arange(0, width, 2) / width)
-    return torch.cat([angles.sin(), angles.cos()], dim=1)
+    return torch.cat([angles.sin(), angles.cos()], dim=1)[:, :width]

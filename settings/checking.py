@@ -13,7 +13,7 @@ from settings.kinds import Kind, is_factory, kind_of, kind_of_annotation
 from settings.lookup import find
 from settings.names import closest, suggestion
 from settings.packages import not_given
-from settings.references import is_late
+from settings.references import is_late, reads_environment
 from settings.signatures import arguments_of, where_defined
 from settings.types import faults_of_fields, is_spec, misfit
 from utils.errors import ConfigError
@@ -170,7 +170,9 @@ class _Checker:
         for key, value in values.items():
             if key in not_given(target):
                 self.fault((*path, key), NOT_A_CONFIGS)
-            elif not_given(target) and "${env:" in self.document.references.get((*path, key), ""):
+            elif (not_given(target) or key in getattr(target, "asked_for", ())) and reads_environment(
+                self.document, (*path, key)
+            ):
                 self.fault((*path, key), "takes no environment variable: what stands here may go to a server")
             elif key in taken.annotations:
                 if value != "auto" and not (key in taken.defaults and _equal(taken.defaults[key], value)):
@@ -290,7 +292,7 @@ class _Checker:
         if isinstance(scheduler, dict) and isinstance(scheduler.get("monitor"), str):
             judged["lr_scheduler", "monitor"] = scheduler["monitor"]
         for path, key in judged.items():
-            if names is not None and key not in names:
+            if names is not None and key.partition("/")[0] not in names:  # "f1/3": of a class
                 self.fault(path, f"the log will have no {key!r}; {suggestion(key, names)}")
         return None
 

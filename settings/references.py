@@ -69,6 +69,13 @@ def is_late(value: Any) -> bool:
     return isinstance(value, str) and any(name in LATE for name in REFERENCE.findall(value))
 
 
+def reads_environment(document: Document, path: KeyPath) -> bool:
+    """Whether a value came from an environment variable, itself or by what it refers to."""
+    names = REFERENCE.findall(document.references.get(path, ""))
+    paths = [keys_of(document.tree, name.split(".")) for name in names if not name.startswith("env:")]
+    return len(paths) < len(names) or any(other != path and reads_environment(document, other) for other in paths)
+
+
 def escape(tree: Any) -> Any:
     """The tree as a config file must say it, so that what looks like a reference is read as a text."""
     if isinstance(tree, dict):

@@ -358,3 +358,10 @@ def test_timm_does_not_unpickle_a_checkpoint_that_a_config_names(stranger, tmp_p
     torch.save({"state_dict": {"a": Evil(tmp_path / "owned")}}, tmp_path / "evil.pth")
     args = {"model_name": "resnet18", "checkpoint_path": str(tmp_path / "evil.pth")}
     assert refused(stranger | {"arch": {"type": "timm.create_model", "args": args}})
+
+
+@pytest.mark.parametrize("path", ["attacker/${env:HOME}", "attacker/${name}"])
+def test_no_server_is_told_what_the_environment_says(stranger, path):
+    section = {"type": "hub.HubDataLoader", "args": {"path": path, "input": "x", "target": "y"}}
+    faults = refused(stranger | {"name": "${env:HOME}", "data_loader": section})
+    assert any("data_loader.args.path: takes no environment variable" in fault for fault in faults), faults

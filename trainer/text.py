@@ -9,9 +9,10 @@ from utils import dist
 
 
 class TextTrainer(Trainer):
-    """Gives the model the vocabulary of its training data; a run that goes on has its own in the checkpoint."""
+    """Gives the model the vocabulary of its training data, unless it came with the weights that it begins with."""
 
     def __init__(self, model: torch.nn.Module, *args: Any, **kwargs: Any) -> None:
         vocabulary: Any = dist.unwrap(model).get_submodule("vocabulary")
-        vocabulary.learn(kwargs["data_loader"].vocabulary)
+        if vocabulary.is_empty:
+            vocabulary.learn(kwargs["data_loader"].vocabulary)
         super().__init__(model, *args, **kwargs)

@@ -164,7 +164,8 @@ class Trainer(BaseTrainer):
         """
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:
             keys = f" with {', '.join(map(str, batch))}" if isinstance(batch, dict) else f" of {len(batch)}"
-            raise ConfigError(f"a batch is a {type(batch).__name__}{keys}, not (data, target): override read_batch")
+            kind = f"{type(batch).__name__}{keys}"
+            raise ConfigError(f"a batch is a {kind}, not (data, target): name a collate_fn, or override read_batch")
         data, target = batch
         return data, target
 

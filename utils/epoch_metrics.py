@@ -105,6 +105,8 @@ def metric_name(metric: Any) -> str:
 def _numbers(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _numbers(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_numbers(part) for part in value]
     numbers = value.tolist() if hasattr(value, "tolist") else value
     return numbers if isinstance(numbers, list) else float(numbers)
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from utils.errors import ConfigError
+
 if TYPE_CHECKING:
     import torch
 
@@ -61,12 +63,26 @@ def _made(named: Any, part: Any) -> Any:
     if not _is_named(named):
         return named
     arguments = {key: _made(value, part) for key, value in named.keywords.items()}
-    if arguments.get("weights") == "balanced":
-        arguments["weights"] = balanced_weights(part)
+    if "weights" in arguments:
+        arguments["weights"] = _weights(arguments["weights"], part)
     known = {"data_source": part, "dataset": part, "indices": range(len(part)), "num_samples": len(part)}
     for name in left_to_loader(named.func):
         arguments.setdefault(name, RandomSampler(part) if name == "sampler" else known[name])
     return named.func(**arguments)
+
+
+def _weights(given: Any, part: Any) -> Any:
+    """A weight for each sample of the part, of "balanced" or of a list for the part or for the whole data."""
+    if given == "balanced":
+        return balanced_weights(part)
+    if isinstance(given, str):
+        raise ConfigError(f'weights: {given!r} is neither a list nor "balanced"')
+    whole = getattr(part, "dataset", part)
+    if len(given) == len(whole) != len(part):
+        return [given[index] for index in part.indices]
+    if len(given) != len(part):
+        raise ConfigError(f'weights: {len(given)} for {len(part)} samples; write one a sample, or "balanced"')
+    return given
 
 
 def balanced_weights(part: Any) -> "torch.Tensor":

@@ -26,7 +26,9 @@ def make_scheduler(config: Any, module: Any, optimizer: Any, clock: Clock) -> LR
         raise ConfigError(f'{config.where("lr_scheduler", "interval")}: lr_scheduler.interval: write "epoch" or "step"')
     length = (clock.total_steps if interval == "step" else clock.epochs) - warmup
     if length < 1:
-        raise ConfigError(f"{config.where('lr_scheduler', 'warmup')}: lr_scheduler.warmup: longer than the whole run")
+        place, whole = config.where("lr_scheduler", "warmup"), length + warmup
+        told = f"{warmup} {interval}s to warm up, and the whole run has {whole}: write less"
+        raise ConfigError(f"{place}: lr_scheduler.warmup: {told}")
     automatic = {key: length for key, value in section.get("args", {}).items() if value == "auto"}
     scheduler = config.init_obj("lr_scheduler", module, optimizer, **automatic)
     if isinstance(scheduler, ReduceLROnPlateau) and interval == "step":

@@ -126,3 +126,16 @@ def test_a_table_trains_from_a_config(workers: int, tmp_path: Path, run_command:
     (tmp_path / "config.json").write_text(json.dumps(config))
     done = run_command("train.py", "-c", tmp_path / "config.json", "--run-id", "table")
     assert done.returncode == 0, done.stderr
+
+
+def test_the_type_of_a_csv_target_is_one_for_the_whole_column(tmp_path: Path) -> None:
+    (tmp_path / "prices.csv").write_text("rooms,price\n1,20\n2,30.5\n3,forty\n")
+    path = str(tmp_path / "prices.csv")
+    assert CsvDataset(path, "price")[0][1].dtype == torch.int64
+    with pytest.raises(ValueError, match=r"price: no whole number but \['30.5'\], say .target_type.: .float."):
+        CsvDataset(path, "price")[1]
+    numbers = CsvDataset(path, "price", target_type="float")
+    assert [numbers[index][1].item() for index in range(2)] == [20, 30.5]
+    assert numbers[0][1].dtype == torch.float32
+    with pytest.raises(ValueError, match=r"prices.csv: price: no number but \['forty'\]"):
+        numbers[2]

@@ -1,5 +1,6 @@
 """The shipped data loaders: what their batches are, what training changes, which part is tested."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,3 +141,15 @@ def test_a_folder_without_class_folders_is_refused_in_one_line(tmp_path):
     with pytest.raises(ConfigError) as error:
         ImageFolderDataLoader(str(tmp_path))
     assert "\n" not in str(error.value)
+
+
+def test_a_test_folder_has_the_numbers_of_the_classes_that_are_trained_on(image_folder: Path) -> None:
+    test = image_folder / "test"
+    for name in ("class1", "class2"):
+        shutil.copytree(image_folder / "train" / name, test / name)
+    loader = ImageFolderDataLoader(str(image_folder), size=16, training=False, num_workers=0)
+    assert loader.classes == ["class0", "class1", "class2"]
+    assert {label for _, labels in loader for label in labels.tolist()} == {1, 2}
+    (test / "class2").rename(test / "strange")
+    with pytest.raises(ConfigError, match=r"test/strange: no such class in .*train, to train on"):
+        ImageFolderDataLoader(str(image_folder), size=16, training=False, num_workers=0)

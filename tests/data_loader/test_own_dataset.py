@@ -36,9 +36,14 @@ def test_a_dataset_of_dicts_trains_as_it_is_shown(by: str, project_copy: Path, r
     if by == "read_batch":
         (project_copy / "trainer" / "mine.py").write_text(READ_BATCH)
         config["trainer"]["type"] = "mine.MyTrainer"
-        del config["data_loader"]["args"]["collate_fn"]
+        del config["data_loader"]["args"]["collate_fn"], config["test_data_loader"]["args"]["collate_fn"]
+    header, *texts = (project_copy / "data" / "docstrings.csv").read_text().splitlines()
+    (project_copy / "test.csv").write_text("\n".join([header, *texts[::7]]))
     (project_copy / "own.json").write_text(json.dumps(config))
     trained = run_command("train.py", "-c", "own.json", "--run-id", "own", cwd=project_copy)
     assert trained.returncode == 0, trained.stderr
     rows = (project_copy / "saved" / "log" / "Digits" / "own" / "metrics.jsonl").read_text().splitlines()
     assert json.loads(rows[-1])["val_accuracy"] > 0.5  # the largest class: 0.23
+    tested = run_command("test.py", "-r", "saved/models/Digits/own", cwd=project_copy)
+    assert tested.returncode == 0, tested.stderr
+    assert "593 samples" in tested.stdout

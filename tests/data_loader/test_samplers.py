@@ -200,3 +200,19 @@ def test_a_worker_begins_with_ours_then_with_a_function_of_ones_own(
 def test_a_sampler_object_beside_a_split_is_still_refused() -> None:
     with pytest.raises(ValueError, match="beside a sampler"):
         BaseDataLoader(list(range(10)), 2, validation_split=0.2, sampler=range(8))
+
+
+@pytest.mark.parametrize("weights", [[1, 1, 2], "balancd"])
+def test_weights_that_are_not_one_a_sample_are_refused(weights: Any) -> None:
+    args = {"weights": weights}
+    with pytest.raises(ConfigError, match=r"weights: (3 for 1437 samples|'balancd' is neither)"):
+        loader_of({"sampler": {"type": IN_TORCH + "WeightedRandomSampler", "args": args}}, validation_split=None)
+
+
+def test_weights_of_all_samples_are_those_of_the_training_part() -> None:
+    weights = [float(index < 700) for index in range(1437)]
+    args = {"weights": weights}
+    loader = loader_of({"sampler": {"type": IN_TORCH + "WeightedRandomSampler", "args": args}})
+    assert set(loader.valid_sampler) & set(range(700))
+    drawn = {index for index in loader.sampler}
+    assert drawn <= set(range(700)) - set(loader.valid_sampler)

@@ -267,3 +267,20 @@ def test_a_run_killed_in_the_middle_of_an_epoch_ends_as_the_unbroken_one(config,
     resumed = trainings.finish(trainings.resume("broken", "-s", "data_loader.args.num_workers=2"))
     assert "Resume training from step 10, epoch 2" in resumed
     assert_same_runs(tmp_path, config["name"], "whole", "broken")
+
+
+def test_weights_come_with_their_words(
+    run: Path, config: dict[str, Any], tmp_path: Path, run_command: Callable
+) -> None:
+    file = run / "checkpoint-last.pth"
+    config["arch"]["weights"] = str(file)
+    config["data_loader"]["args"]["path"] = write(tmp_path / "others.csv", read_texts(DOCSTRINGS)[3::10])
+    config["trainer"]["max_steps"] = 1
+    (tmp_path / "others.json").write_text(json.dumps(config))
+    trained = run_command("train.py", "-c", tmp_path / "others.json", "--run-id", "begun")
+    assert trained.returncode == 0, trained.stderr
+    states = [
+        torch.load(path, weights_only=True)["state_dict"]["vocabulary.known"]
+        for path in (file, run.parent / "begun" / "checkpoint-last.pth")
+    ]
+    assert torch.equal(*states)

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from model.metric import MacroF1, MeanIoU, MultilabelF1, R2Score, accuracy, subset_accuracy, top_k_acc
+from model.metric import ConfusionMatrix, MacroF1, MeanIoU, MultilabelF1, R2Score, accuracy, subset_accuracy, top_k_acc
 from utils.epoch_metrics import EpochMetrics
 
 ROOT = Path(__file__).parents[2]
@@ -163,3 +163,14 @@ def test_a_metric_of_sums_adds_up_over_processes(tmp_path: Path) -> None:
         values.append(json.loads(rows[-1]))
     assert values[1]["R2Score"] == pytest.approx(values[0]["R2Score"], rel=1e-4)
     assert values[1]["val_R2Score"] == pytest.approx(values[0]["val_R2Score"], rel=1e-4)
+
+
+@pytest.mark.parametrize("metric", [MacroF1, ConfusionMatrix])
+def test_shares_of_classes_count_as_the_class_with_the_largest(metric: Any) -> None:
+    output, target = torch.eye(3)[[0, 1, 2, 2]], torch.tensor([0, 1, 1, 2])
+    found = []
+    for given in (target, torch.eye(3)[target] * 0.6 + 0.1):
+        one = metric()
+        one.update(output, given)
+        found.append(one.compute())
+    assert torch.equal(*found)

@@ -72,7 +72,7 @@ def test_one_cycle_fits_into_the_run_with_and_without_warm_up():
     ("section", "match"),
     [
         ({"type": "StepLR", "interval": "batch", "args": {"step_size": 1}}, "interval"),
-        ({"type": "StepLR", "warmup": 4, "args": {"step_size": 1}}, "longer than the whole run"),
+        ({"type": "StepLR", "warmup": 4, "args": {"step_size": 1}}, " to warm up, and the whole run has "),
         ({"type": "OneCycleLR", "interval": "step", "args": {"max_lr": 1, "total_steps": 19}}, "ends after 19 steps"),
         ({"type": "ReduceLROnPlateau", "warmup": 1}, "takes none"),
         ({"type": "ReduceLROnPlateau", "interval": "step"}, "interval"),
