@@ -10,7 +10,7 @@ QUICK = {
     "checkpoint": ["--rounds", "1", "--megabytes", "12"],
     "data": ["--rounds", "1", "--images", "400"],
     "epoch": ["--rounds", "1"],
-    "growth": ["--rounds", "0", "--largest", "64"],
+    "growth": ["--rounds", "0", "--largest", "16"],
     "safety": ["--rounds", "1", "--epochs", "2"],
     "startup": ["--rounds", "0"],
     "steps": ["--rounds", "0"],
