@@ -317,6 +317,8 @@ class _Checker:
         node = self.tree.get(section)
         if like != "optimizer" or section in self.faulty or not isinstance(node, dict) or like not in self.modules:
             return
+        if is_late(node["type"]):
+            return
         found = find(node["type"], self.modules[like], kind_of(like))
         if not hasattr(found, "step"):  # a function that builds one
             return
