@@ -36,6 +36,7 @@ def check(document: Document, modules: dict[str, Modules]) -> None:
     for section in sections.NAMED:
         if section in document.tree and section in modules:
             checker.callables(section)
+    checker.rates_of_groups()
     if isinstance(document.tree.get("trainer"), dict) and "trainer" in modules:
         checker.trainer()
     if checker.faults:
@@ -89,7 +90,7 @@ class _Checker:
         node = value_at(self.tree, path)
         if not isinstance(node, dict):
             return
-        extra = sections.KEYS.get(section, {})
+        extra = sections.KEYS.get(str(path[0]), {})
         for key in node:
             if key not in ("type", "args", *extra):
                 self.unknown((*path, key), ("type", "args", *extra))
@@ -133,7 +134,7 @@ class _Checker:
         kind = kind_of(section)
         if is_late(node["type"]) or (found := self.find(path_of_name, node["type"], section, kind)) is None:
             return
-        beside = node.keys() - {"type", "args", *sections.KEYS.get(section, ())}
+        beside = node.keys() - {"type", "args", *sections.KEYS.get(str(path[0]), ())}
         for key in beside & arguments_of(found).annotations.keys():
             self.fault((*path, key), f'belongs in "args" ({where_defined(found)})')
         if section == "metrics" and (problem := _no_metric(found)):
@@ -142,6 +143,41 @@ class _Checker:
         if given == 2 and (inspect.isclass(found) or is_factory(found, kind)):
             given = 0  # output and target go to the object, not to its constructor
         self.arguments((*path, "args"), found, node.get("args", {}), given, section)
+        if path == ("optimizer",):
+            self.groups(found, node.get("groups", []))
+
+    def groups(self, optimizer: Any, groups: Any) -> None:
+        """What groups of parameters say: params, and arguments of the optimizer."""
+        if "optimizer" in self.faulty:
+            return
+        for index, group in enumerate(groups):
+            path: KeyPath = ("optimizer", "groups", index)
+            if "params" not in group:
+                self.fault(path, "needs 'params', a pattern of names or a list of them")
+            elif text := misfit(group["params"], str | list[str]):
+                self.fault((*path, "params"), text)
+            values = {key: value for key, value in group.items() if key != "params"}
+            if known := sections.KEYS_OF_GROUPS.get(optimizer.__name__):
+                for key in values.keys() - set(known):
+                    text = f"a group of {optimizer.__name__} takes no {key!r}; {suggestion(key, ('params', *known))}"
+                    self.fault((*path, key), text)
+            else:
+                self.arguments(path, optimizer, values, sections.GIVEN["optimizer"], "optimizer", later=True)
+
+    def rates_of_groups(self) -> None:
+        """A schedule with rates of its own overwrites those of groups."""
+        optimizer, scheduler = self.tree.get("optimizer"), self.tree.get("lr_scheduler")
+        if {"optimizer", "lr_scheduler"} & self.faulty or not isinstance(scheduler, dict):
+            return
+        if not isinstance(optimizer, dict) or "lr_scheduler" not in self.modules or is_late(scheduler["type"]):
+            return
+        found = find(scheduler["type"], self.modules["lr_scheduler"], kind_of("lr_scheduler"))
+        for index, group in enumerate(optimizer.get("groups", [])):
+            if "lr" in group and "max_lr" in arguments_of(found).annotations:
+                text = (
+                    f"{found.__name__} sets the rate itself; change lr_scheduler.args (max_lr, one or a list) instead"
+                )
+                self.fault(("optimizer", "groups", index, "lr"), text)
 
     def find(self, path: KeyPath, name: Any, section: str, kind: Kind) -> Any:
         try:
@@ -246,8 +282,10 @@ class _Checker:
             self.fault(
                 ("trainer", "type"), f"read_batch of {trainer.__name__} must be a @staticmethod; test.py calls it too"
             )
-        if needed := self.trainer_for_optimizer(trainer):
-            self.fault(("trainer",), needed)
+        for name, like in getattr(trainer, "sections", {}).items():
+            self.of_trainer(trainer, name, like)
+        for section in ("optimizer", *getattr(trainer, "sections", ())):
+            self.optimizer_of_trainer(trainer, section)
         before, options = len(self.faults), trainer.Options
         hints = get_type_hints(options)
         known = {field.name: hints[field.name] for field in fields(options)}
@@ -266,18 +304,41 @@ class _Checker:
             log_names = getattr(trainer, "log_names", None)  # a loop of one's own may have none
             self.monitors(log_names(self.tree) if log_names else None)
 
-    def trainer_for_optimizer(self, trainer: Any) -> str | None:
-        """What to write where a trainer does not do what the optimizer asks of it."""
-        section = self.tree.get("optimizer")
-        if "optimizer" in self.faulty or not isinstance(section, dict) or "optimizer" not in self.modules:
-            return None
-        found = find(section["type"], self.modules["optimizer"], kind_of("optimizer"))
+    def of_trainer(self, trainer: Any, name: str, like: str) -> None:
+        """A section that a trainer reads itself, checked as another one is."""
+        if name not in self.tree:
+            self.fault(("trainer",), f"{trainer.__name__} needs the section {name!r}")
+        elif text := misfit(self.tree[name], dict):
+            self.fault((name,), text)
+        elif like in self.modules:
+            self.named((name,), like)
+
+    def optimizer_of_trainer(self, trainer: Any, section: str) -> None:
+        """A trainer must do what its optimizer asks of it."""
+        like = getattr(trainer, "sections", {}).get(section, section)
+        node = self.tree.get(section)
+        if like != "optimizer" or section in self.faulty or not isinstance(node, dict) or like not in self.modules:
+            return
+        if is_late(node["type"]):
+            return
+        found = find(node["type"], self.modules[like], kind_of(like))
+        if not hasattr(found, "step"):  # a function that builds one
+            return
         closure = inspect.signature(found.step).parameters.get("closure")
-        if closure and closure.default is closure.empty and not getattr(trainer, "gives_closure", False):
-            return f'{found.__name__} asks for the loss several times a step: write "type": "closure.ClosureTrainer"'
-        if hasattr(found, "eval") and not getattr(trainer, "switches_optimizer", False):
-            return f'{found.__name__} keeps an average to be judged: write "type": "schedule_free.ScheduleFreeTrainer"'
-        return None
+        asks = closure is not None and closure.default is closure.empty
+        averages, switches = hasattr(found, "eval"), getattr(trainer, "switches_optimizer", False)
+        if asks and not getattr(trainer, "gives_closure", False):
+            why, fitting = "asks for the loss several times a step", "closure.ClosureTrainer"
+        elif averages and not switches:
+            why, fitting = "keeps an average to be judged", "schedule_free.ScheduleFreeTrainer"
+        elif switches and not averages:
+            why, fitting = "keeps no average to be judged", "Trainer"
+        else:
+            return
+        if section == "optimizer":
+            self.fault(("trainer",), f'{found.__name__} {why}: write "type": "{fitting}"')
+        else:
+            self.fault((section, "type"), f"{found.__name__} {why}: {trainer.__name__} cannot train with it")
 
     def monitors(self, names: Sequence[str] | None) -> None:
         """The values that epochs are judged by must be ones that the log will have; None: only running can tell."""

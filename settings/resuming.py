@@ -33,6 +33,7 @@ PLANNED_ANEW = (
     ("trainer", "max_steps"),
     ("lr_scheduler",),
     ("optimizer", "args"),
+    ("optimizer_d", "args"),
 )
 
 
@@ -67,17 +68,17 @@ def changes(stored: dict[str, Any], document: Document, allowed: bool) -> list[C
     return found
 
 
-def apply_to_optimizer(optimizer: Any, config: Any, made: list[dict[str, Any]], is_scheduled: bool) -> None:
-    """What changed of the optimizer's arguments replaces what its state brought back.
+def apply_to_optimizer(
+    optimizer: Any, config: Any, made: list[dict[str, Any]], is_scheduled: bool, section: str = "optimizer"
+) -> None:
+    """What changed of an optimizer's arguments replaces what its state brought back.
 
     :param made: its groups as the config made them, each with the options of its own
     """
-    changed = {
-        change.path[2] for change in config.changes if change.path[:2] == ("optimizer", "args") and change.path[2:]
-    }
+    changed = {change.path[2] for change in config.changes if change.path[:2] == (section, "args") and change.path[2:]}
     if "lr" in changed and is_scheduled:
-        place = config.where("optimizer", "args", "lr")
-        raise ConfigError(f"{place}: optimizer.args.lr: the schedule of the run sets its rate; change lr_scheduler")
+        place = config.where(section, "args", "lr")
+        raise ConfigError(f"{place}: {section}.args.lr: the schedule of the run sets its rate; change lr_scheduler")
     for group, new in zip(getattr(optimizer, "param_groups", ()), made):
         group.update({key: new[key] for key in changed if key in new})
 

@@ -21,11 +21,13 @@ ROOT = {
 GIVEN = {"optimizer": 1, "lr_scheduler": 1, "loss": 2, "metrics": 2}  # parameters; optimizer; output and target
 KEYS: dict[str, dict[str, Any]] = {  # beside type and args
     "arch": {"weights": str | None, "freeze": list[str], "recompute": list[str]},
+    "teacher": {"checkpoint": str | None, "epochs": int},
     "optimizer": {"groups": list[dict]},
     "lr_scheduler": {"interval": Literal["epoch", "step"], "monitor": str, "warmup": int},
     "loss": {"name": str, "weight": float},
     "metrics": {"name": str},
 }
+KEYS_OF_GROUPS = {"MuonAndAdamW": ("muon",)}  # beside params, where a group may not set the optimizer's arguments
 
 
 def log_names(config: dict[str, Any]) -> list[str]:

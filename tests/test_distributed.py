@@ -101,3 +101,11 @@ def test_a_checkpoint_goes_from_one_process_to_two_and_back(train_on: Any, confi
     again = train_on(1, config, "third", resume=last)
     for key, weights in whole[0]["state_dict"].items():
         torch.testing.assert_close(weights, again[0]["state_dict"][key], rtol=1e-4, atol=1e-6)
+
+
+def test_two_processes_train_the_teacher_that_one_trains(train_on: Any, config: Any) -> None:
+    config |= {"teacher": {"type": "Flat", "epochs": 3}, "optimizer": {"type": "SGD", "args": {"lr": 0.5}}}
+    config["data_loader"]["args"]["batch_size"] = 1291  # the last batch has three samples: two and one
+    config["trainer"] |= {"type": "distill.DistillTrainer", "epochs": 1}
+    (alone, _), (two, _) = train_on(1, config, "alone"), train_on(2, config, "two")
+    torch.testing.assert_close(alone["extra"]["teacher"], two["extra"]["teacher"], rtol=1e-4, atol=1e-6)

@@ -11,7 +11,8 @@ from utils.device import to_device
 class AutoencoderTrainer(Trainer):
     """Trains a model on images alone: the target is the input.
 
-    Each epoch shows, in TensorBoard, the same images, and to the right of each what the model makes of it.
+    Each epoch shows, in TensorBoard, the same images, and to the right of each what the model makes of it. Other data
+    than images [B, C, H, W] is not shown.
     """
 
     @staticmethod
@@ -24,6 +25,8 @@ class AutoencoderTrainer(Trainer):
         log = super()._train_epoch(epoch)
         loader: Any = self.valid_data_loader or self.data_loader
         images, _ = self.read_batch(to_device(next(loader.one_pass()).batch, self.device))
+        if images.ndim != 4:
+            return log
         with torch.no_grad():
             pairs = torch.cat([images, self.ema.model.eval()(images)], dim=3)
         self.writer.add_batch("reconstructed", pairs, self.step)

@@ -16,6 +16,7 @@ from trainer.trainer import Trainer
 from utils import checkpoint, dist
 from utils.batch_order import Portion
 from utils.device import to_device
+from utils.errors import ConfigError
 from utils.seed import seed_generators
 
 
@@ -42,18 +43,17 @@ class DistillTrainer(Trainer):
 
     Options = DistillOptions
     options: DistillOptions
+    sections = {"teacher": "arch"}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.is_new = self.config.resume is None or self.config.weights_only
         beside_the_student = sys.modules[type(dist.unwrap(self.model)).__module__]  # where a plain name is looked up
         self.teacher = self.config.init_obj("teacher", beside_the_student).to(self.device).eval()
-        self.teacher_file = self.config["teacher"].get("checkpoint")
+        self.teacher_file, self.teacher_epochs = of_teacher(self.config, self.epochs)
         if self.teacher_file and self.is_new:
             with self.config.at("teacher"):
-                state = checkpoint.read(self.teacher_file)
-                weights = state.get("ema", state["state_dict"])
-                checkpoint.load_state(self.teacher, weights, "state_dict", self.teacher_file)
+                load_averaged(self.teacher, self.teacher_file)
 
     def _stateful(self) -> dict[str, Any]:
         return super()._stateful() | {"teacher": self.teacher}
@@ -61,19 +61,21 @@ class DistillTrainer(Trainer):
     def train(self) -> dict[str, Any]:
         if self.is_new:
             if not self.teacher_file:
-                self._train_teacher(self.config["teacher"].get("epochs", self.epochs))
+                self._train_teacher()
             loader = self.valid_data_loader or self.data_loader
             values = evaluate(self.teacher, self.criterion, self.metric_ftns, loader, self.device, self.read_batch)
             self.logger.info("The teacher: %s", "  ".join(f"{name} {shown(value)}" for name, value in values.items()))
         return super().train()
 
-    def _train_teacher(self, epochs: int) -> None:
-        model = dist.wrap(self.teacher.train(), self.device)
-        optimizer = self.config.init_obj("optimizer", torch.optim, self.teacher.parameters())
-        for step, portion in enumerate(islice(self.data_loader.portions(), epochs * self.clock.per_pass)):
+    def _train_teacher(self) -> None:
+        self.logger.info("Training the teacher for %d epochs", self.teacher_epochs)
+        model, n_steps = dist.wrap(self.teacher.train(), self.device), self.teacher_epochs * self.clock.per_pass
+        optimizers = (sys.modules.get("model.optimizer", torch.optim), torch.optim)  # where train.py looks them up
+        optimizer = self.config.init_obj("optimizer", optimizers, self.teacher.parameters())
+        for step, portion in enumerate(islice(self.data_loader.portions(), n_steps)):
             seed_generators(self.seed, self.rank, "teacher", step)
             data, target = self.read_batch(to_device(portion.batch, self.device))
-            self.criterion(model(data), target).backward()
+            (self.criterion(model(data), target) * (portion.n * self.world_size / portion.n_total)).backward()
             optimizer.step()
             optimizer.zero_grad()
         self.teacher.eval()
@@ -91,6 +93,26 @@ class DistillTrainer(Trainer):
             self.scaler.scale(loss * n * self.world_size / n_step).backward()
             self.train_metrics.update(loss, output, target, n)
         self._update()
+
+
+def of_teacher(config: Any, epochs: int) -> tuple[str | None, int]:
+    """What the section `teacher` says beside type and args: its checkpoint, if any, and for how long it trains.
+
+    :param epochs: how long, where the section is silent
+    """
+    section = config["teacher"]
+    with config.at("teacher", "epochs"):
+        if section.get("epochs", 1) < 1:
+            raise ConfigError("must be 1 or more")
+        if section.get("checkpoint") and "epochs" in section:
+            raise ConfigError("leave it out: a teacher from a checkpoint is not trained")
+    return section.get("checkpoint"), section.get("epochs", epochs)
+
+
+def load_averaged(model: torch.nn.Module, file: str) -> None:
+    """Gives a model the weights of a checkpoint, the averaged ones if it has any."""
+    state = checkpoint.read(file)
+    checkpoint.load_state(model, state.get("ema", state["state_dict"]), "state_dict", file)
 
 
 def soft_loss(output: Tensor, taught: Tensor, temperature: float) -> Tensor:

@@ -165,6 +165,8 @@ def _is_config(value: Any, count: list[int], depth: int = 0) -> bool:
 
 def _damage(path: Path) -> str | None:
     # torch.load does not verify the checksums that torch.save writes: one flipped bit would load silently
+    if path.is_dir():
+        return "is a folder; give model_best.pth in it"
     if not path.is_file():
         return "no such file"
     with open(path, "rb") as handle:

@@ -15,6 +15,7 @@ import data_loader.data_loaders as module_data
 import model.loss as module_loss
 import model.metric as module_metric
 import model.model as module_arch
+import model.optimizer as module_optimizer
 import trainer as module_trainer
 from base import BaseTrainer
 from base.trainer_options import TrainerOptions
@@ -269,6 +270,57 @@ def test_what_a_trainer_with_a_loop_of_its_own_will_log_is_not_guessed(faults):
     mine = ModuleType(__name__)
     mine.OwnLoop = OwnLoop  # type: ignore[attr-defined]
     assert faults(("trainer.type", "OwnLoop"), ("trainer.monitor", "min whatever"), trainer=(mine,)) == []
+
+
+@pytest.mark.parametrize(
+    ("group", "line"),
+    [
+        (
+            {"params": "linear.*", "lrr": 0.5},
+            "optimizer.groups.0.lrr: AdamW takes no 'lrr'; did you mean 'lr'? (torch.",
+        ),
+        ({"params": "linear.*", "weight_decay": "no"}, 'optimizer.groups.0.weight_decay: "no" is not a number'),
+        ({"params": "linear.*", "muon": False}, "optimizer.groups.0.muon: AdamW takes no 'muon'; "),
+        ({"params": 3}, "optimizer.groups.0.params: 3 is not a text or a list (a text each)"),
+        ({"weight_decay": 0.1}, "optimizer.groups.0: needs 'params', a pattern of names or a list of them"),
+        (
+            {"params": "*", "lr": 0.5},
+            "optimizer.groups.0.lr: OneCycleLR sets the rate itself; change lr_scheduler.args",
+        ),
+    ],
+)
+def test_a_group_says_only_what_the_optimizer_goes_by(faults, group, line):
+    found = faults(("optimizer.groups", [group]))
+    assert len(found) == 1, found
+    assert found[0].startswith(line)
+
+
+def test_a_group_may_have_arguments_of_the_optimizer_and_a_rate_where_the_schedule_leaves_it(faults):
+    schedule = ("lr_scheduler", {"type": "StepLR", "args": {"step_size": 1}})
+    group = {"params": ["linear.*", "norm*"], "lr": 0.1, "betas": [0.8, 0.9]}
+    assert faults(("optimizer.groups", [group]), schedule) == []
+
+
+def test_a_group_of_muon_and_adamw_says_only_which_of_them_takes_it(faults):
+    section = {"type": "MuonAndAdamW", "groups": [{"params": "linear.*", "muon": False}]}
+    assert faults(("optimizer", section), optimizer=(module_optimizer,)) == []
+    section["groups"][0] |= {"lr": 0.1}
+    found = faults(("optimizer", section), ("lr_scheduler", None), optimizer=(module_optimizer,))
+    assert found == ["optimizer.groups.0.lr: a group of MuonAndAdamW takes no 'lr'; there is muon, params"]
+
+
+def test_a_trainer_for_optimizers_with_an_average_takes_no_other(faults):
+    line = 'trainer: AdamW keeps no average to be judged: write "type": "Trainer"'
+    assert faults(("trainer.type", "schedule_free.ScheduleFreeTrainer")) == [line]
+
+
+def test_what_a_function_that_builds_an_optimizer_asks_of_a_trainer_is_not_guessed(faults):
+    def quick(params: Any, lr: float = 0.1) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(params, lr=lr)
+
+    mine = ModuleType(__name__)
+    mine.quick = quick  # type: ignore[attr-defined]
+    assert faults(("optimizer", {"type": "quick", "args": {"lr": 0.2}}), optimizer=(mine,)) == []
 
 
 def test_only_sections_with_a_module_are_looked_up(digits_config):

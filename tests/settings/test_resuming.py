@@ -14,6 +14,7 @@ STORED: dict[str, Any] = {
     "arch": {"type": "Net", "args": {"n": 1}},
     "data_loader": {"type": "Loader", "args": {"batch_size": 8, "num_workers": 0}},
     "optimizer": {"type": "SGD", "args": {"lr": 0.1}},
+    "optimizer_d": {"type": "SGD", "args": {"lr": 0.1}},
     "lr_scheduler": {"type": "StepLR", "args": {"step_size": 1}},
     "trainer": {"epochs": 1, "verbosity": 2, "amp": "off"},
     "mine": {"x": [1]},
@@ -48,6 +49,7 @@ def test_the_stored_config_itself_has_no_changes():
         ("lr_scheduler.args.step_size", 2, "lr_scheduler.args.step_size: 1 -> 2 (planned anew)"),
         ("lr_scheduler", ..., 'lr_scheduler: {"type": "StepLR", "args": {"step_size": 1}} -> (none) (planned anew)'),
         ("optimizer.args.lr", 0.2, "optimizer.args.lr: 0.1 -> 0.2 (planned anew)"),
+        ("optimizer_d.args.lr", 0.2, "optimizer_d.args.lr: 0.1 -> 0.2 (planned anew)"),
     ],
 )
 def test_what_is_safe_or_planned_anew_is_only_shown(path, value, text):

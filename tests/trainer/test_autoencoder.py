@@ -2,9 +2,16 @@
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
+from torch.utils.data import TensorDataset
+
+from base import BaseDataLoader
+from parse_config import ConfigParser
+from trainer.autoencoder import AutoencoderTrainer
 
 
 def test_the_digits_come_back(train_config: Callable, tested: Callable) -> None:
@@ -29,3 +36,12 @@ def test_each_epoch_shows_the_same_images_beside_what_becomes_of_them(train_conf
 def test_without_validation_images_of_the_training_part_are_shown(train_config: Callable) -> None:
     values = ("trainer.epochs=1", "data_loader.args.validation_split=0", "trainer.monitor=off")
     assert len(train_config("autoencoder", *values).images("reconstructed")) == 1
+
+
+def test_rows_are_trained_on_but_not_shown(tmp_path: Path) -> None:
+    loader = BaseDataLoader(TensorDataset(torch.rand(6, 3), torch.zeros(6)), 3, shuffle=False)
+    tree = {"name": "Rows", "trainer": {"epochs": 1, "save_dir": str(tmp_path), "threads": 1}}
+    model = torch.nn.Linear(3, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    parts = {"config": ConfigParser(tree), "device": torch.device("cpu"), "data_loader": loader}
+    assert AutoencoderTrainer(model, torch.nn.functional.mse_loss, [], optimizer, **parts).train()["loss"] > 0

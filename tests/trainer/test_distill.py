@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_the_student_learns_from_a_teacher_that_is_trained_first(train_config: Callable, tested: Callable) -> None:
     run = train_config("distill", "trainer.epochs=12", "teacher.epochs=8", "trainer.alpha=1")  # the labels do not count
+    assert "Training the teacher for 8 epochs" in run.said
     said = next(line for line in run.said.splitlines() if line.startswith("The teacher: "))
     assert float(said.split()[-1]) > 0.9
     assert run.epochs[-1]["val_accuracy"] > 0.8
@@ -54,6 +55,12 @@ def test_without_the_teachers_part_all_is_as_with_the_trainer(options: tuple[str
         assert {**row, "kind": 0} == pytest.approx({**other, "kind": 0}, rel=0.01)
 
 
+def test_student_and_teacher_take_an_optimizer_of_the_projects_own(train_config: Callable) -> None:
+    muon = 'optimizer={"type": "MuonAndAdamW"}'
+    run = train_config("distill", "~lr_scheduler", muon, "teacher.epochs=1", "trainer.epochs=1", "trainer.limit=2")
+    assert "The teacher: " in run.said
+
+
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
 def test_the_loss_has_the_gradient_of_the_papers(temperature: float) -> None:
     torch.manual_seed(0)
@@ -67,7 +74,22 @@ def test_the_loss_has_the_gradient_of_the_papers(temperature: float) -> None:
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ("+teacher.checkpoint=nowhere.pth", "configs/distill.json:10:5: teacher: nowhere.pth: no such file"),
+        (
+            'teacher={"type": "DigitsModel", "checkpoint": "nowhere.pth"}',
+            '-s teacher={"type": "DigitsModel", "checkpoint": "nowhere.pth"}: teacher: nowhere.pth: no such file',
+        ),
+        (
+            'teacher={"type": "DigitsModel", "checkpoint": "configs"}',
+            '-s teacher={"type": "DigitsModel", "checkpoint": "configs"}: teacher: configs: is a folder; give ',
+        ),
+        ("+teacher.checkpoint=a.pth", "configs/distill.json:13:9: teacher.epochs: leave it out: "),
+        ("+teacher.chekpoint=a", "-s +teacher.chekpoint=a: teacher.chekpoint: unknown; did you mean 'checkpoint'?"),
+        ("teacher.epochs=twenty", '-s teacher.epochs=twenty: teacher.epochs: "twenty" is not a whole number'),
+        ("teacher.epochs=2.5", "-s teacher.epochs=2.5: teacher.epochs: 2.5 is not a whole number"),
+        ("teacher.epochs=0", "-s teacher.epochs=0: teacher.epochs: must be 1 or more"),
+        ("teacher.epochs=-1", "-s teacher.epochs=-1: teacher.epochs: must be 1 or more"),
+        ("+teacher.args.chanels=2", "-s +teacher.args.chanels=2: teacher.args.chanels: DigitsModel takes no 'chanels'"),
+        ("~teacher", "configs/distill.json:35:5: trainer: DistillTrainer needs the section 'teacher'"),
         ("teacher.type=DigitModel", "-s teacher.type=DigitModel: teacher.type: no 'DigitModel' in model.model"),
         ("trainer.temperature=0", "-s trainer.temperature=0: trainer.temperature: must be above 0"),
         ("trainer.alpha=2", "-s trainer.alpha=2: trainer.alpha: must be from 0 to 1"),

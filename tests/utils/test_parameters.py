@@ -69,6 +69,7 @@ def test_weights_that_fit_are_taken_and_the_head_is_new(kind: str, config: dict[
         ("arch", "freeze", ["convolution*"], "no parameter matches 'convolution*' (nearest: conv3.weight, "),
         ("optimizer", "groups", [{"params": "head.*", "lr": 1}], "no parameter matches 'head.*'"),
         ("arch", "weights", "nowhere.pth", "nowhere.pth: no such file"),
+        ("arch", "weights", str(ROOT), "is a folder; give model_best.pth in it"),
         ("arch", "weights", str(ROOT / "config.json"), "not a checkpoint, or a damaged one"),
         ("arch", "freeze", "conv1.*", "is not a list"),
     ],
