@@ -120,10 +120,9 @@ def build(config: ConfigParser) -> Any:
     model = dist.wrap(model, device)
 
     loaders = {"data_loader": data_loader, "valid_data_loader": valid_data_loader}
-    with config.at("trainer"):
-        return Trainer(
-            model, criterion, metrics, optimizer, config=config, device=device, lr_scheduler=lr_scheduler, **loaders
-        )
+    return Trainer(
+        model, criterion, metrics, optimizer, config=config, device=device, lr_scheduler=lr_scheduler, **loaders
+    )
 
 
 def main(config: ConfigParser) -> dict[str, Any]:

@@ -21,13 +21,10 @@ class AutoencoderTrainer(Trainer):
         images, _ = batch
         return images, images
 
-    def _train_epoch(self, epoch: int) -> dict[str, Any]:
-        log = super()._train_epoch(epoch)
+    def _draw(self, batch: Any) -> None:
         loader: Any = self.valid_data_loader or self.data_loader
         images, _ = self.read_batch(to_device(next(loader.one_pass()).batch, self.device))
-        if images.ndim != 4:
-            return log
-        with torch.no_grad():
-            pairs = torch.cat([images, self.ema.model.eval()(images)], dim=3)
-        self.writer.add_batch("reconstructed", pairs, self.step)
-        return log
+        if images.ndim == 4:
+            with torch.no_grad():
+                pairs = torch.cat([images, self.ema.model.eval()(images)], dim=3)
+            self.writer.add_batch("reconstructed", pairs, self.step)

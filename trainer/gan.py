@@ -48,13 +48,17 @@ class GanTrainer(Trainer):
         images, _ = batch
         return images, images
 
-    def _train_epoch(self, epoch: int) -> dict[str, Any]:
-        log = super()._train_epoch(epoch)
+    @classmethod
+    def log_names(cls, config: dict[str, Any]) -> list[str] | None:
+        names = super().log_names(config)
+        return names and [*names, "loss_d"]
+
+    def _draw(self, batch: Any) -> None:
+        super()._draw(batch)
         gan: Any = self.ema.model.eval()
         latent = torch.randn(32, gan.latent, generator=generator("shown")).to(self.device)
         with torch.no_grad():
             self.writer.add_batch("generated", gan.generator(latent), self.step)
-        return log
 
     def _train_step(self, batches: list[Portion]) -> None:
         """One update of both networks, each along the gradient of its own loss at the same weights."""

@@ -12,7 +12,8 @@ class TextTrainer(Trainer):
     """Gives the model the vocabulary of its training data, unless it came with the weights that it begins with."""
 
     def __init__(self, model: torch.nn.Module, *args: Any, **kwargs: Any) -> None:
-        vocabulary: Any = dist.unwrap(model).get_submodule("vocabulary")
-        if vocabulary.is_empty:
-            vocabulary.learn(kwargs["data_loader"].vocabulary)
+        with kwargs["config"].at("trainer", "type"):
+            vocabulary: Any = dist.unwrap(model).get_submodule("vocabulary")
+            if vocabulary.is_empty:
+                vocabulary.learn(kwargs["data_loader"].vocabulary)
         super().__init__(model, *args, **kwargs)

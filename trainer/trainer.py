@@ -109,7 +109,7 @@ class Trainer(BaseTrainer):
                     self._save_within_epoch()
                     self.stopping.poll()
         if batches:  # none where a stop came before the validation
-            self.writer.add_batch("input", self.read_batch(batches[-1].batch)[0], self.step)
+            self._draw(batches[-1].batch)
         log = self.train_metrics.result()
         if self.do_validation:
             with self.stopping.interruptible, self.watch["validation"]:
@@ -155,6 +155,10 @@ class Trainer(BaseTrainer):
             self.read_batch,
             self.autocast,
         )
+
+    def _draw(self, batch: Any) -> None:
+        """What TensorBoard shows of an epoch, at its end: the inputs of its last batch."""
+        self.writer.add_batch("input", self.read_batch(batch)[0], self.step)
 
     @staticmethod
     def read_batch(batch: Any) -> tuple[Any, Any]:
