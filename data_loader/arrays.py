@@ -88,6 +88,17 @@ class CsvDataset(Dataset):
                 raise UserError(f"{path}: no column {name!r}; there are {', '.join(self.header)}")
         self.target, self.places = self.header.index(target), [self.header.index(name) for name in columns]
 
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the header, of where each row is and of a thousand rows, from all over the file."""
+        total = blake2b(f"{self.header} {len(self)}".encode(), digest_size=16)
+        total.update(self.offsets.tobytes())
+        with open(self.path, "rb") as file:
+            for index in range(0, len(self), max(1, len(self) // ROWS_TO_KNOW_BY)):
+                file.seek(self.offsets[index])
+                total.update(file.readline())
+        return total.hexdigest()
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
