@@ -27,7 +27,7 @@ Samples = range | np.ndarray  # their numbers in order, int64
 
 
 class SplitManifest:
-    """The samples of both parts by number, for `split.json`, and hashes of them for the checkpoints.
+    """The samples of both parts by number and identity, for `split.json`, and hashes of them for the checkpoints.
 
     What leaks from one part into the other is warned of.
 
@@ -99,13 +99,11 @@ def check_test_part(loader: Any, section: Any, path: Path, allowed: bool) -> Non
     tested["samples"] = _written(samples)
     used = np.zeros(len(samples), dtype=bool)
     for parts in (split, *split.get("earlier", [])):
-        for part in ("train", "valid"):
-            # train/CLASS/1.png and test/CLASS/1.png are two images; the folder may have been moved
-            if Path(parts["folders"].get(part, "")).name != Path(folder).name:
-                continue
+        # train/CLASS/1.png and test/CLASS/1.png are two images; the folder may have been moved
+        for part in (name for name, place in parts["folders"].items() if Path(place).name == Path(folder).name):
             if names is not None and part in parts["identities"]:
                 used |= _among(names, parts["identities"][part])
-            elif fingerprint is not None and part in parts and parts["data"].get(part) == fingerprint:
+            elif part in parts and parts["data"].get(part) == fingerprint:  # never where there is none
                 used |= np.isin(_numbers(samples), _numbers(_read_samples(parts[part])))
     before, problems = split.get("test", {}), []
     if used.any():
@@ -211,7 +209,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _must_be_parts(parts: dict[str, Any]) -> None:
-    """Raises what comes of reading others."""
+    """Raises what reading others raises."""
     "".join((*parts["data"].values(), *parts["folders"].values()))
     for texts in parts["identities"].values():
         set(texts)

@@ -322,11 +322,14 @@ def test_the_data_before_an_allowed_change_is_no_test_data(image_run: Callable, 
         shutil.copy(file, new / "train" / file.parent.name / f"new{index}.png")
     change = ("-s", "trainer.max_steps=3", "-s", f"data_loader.args.data_dir={new}")
     assert image_run(*change, "--allow").returncode == 0
+    run = image_run.folder.parent / "models" / "Digits" / "run"
+    weights = ("-r", run / "checkpoint-last.pth", "-c", image_run.folder.parent / "config.json", *change)
+    assert run_command("train.py", *weights, "--run-id", "new").returncode == 0
     section = {"type": "BaseDataLoader", "args": {}}
     section["args"]["dataset"] = {"type": "torchvision.datasets.ImageFolder", "args": {"root": str(old / "train")}}
-    run = image_run.folder.parent / "models" / "Digits" / "run"
-    refused = run_command("test.py", "-r", run, "-s", f"+test_data_loader={json.dumps(section)}")
-    assert "60 of 60 test samples trained" in refused.stderr
+    for name in ("run", "new"):
+        refused = run_command("test.py", "-r", run.with_name(name), "-s", f"+test_data_loader={json.dumps(section)}")
+        assert "60 of 60 test samples trained" in refused.stderr
 
 
 def test_consecutive_samples_are_kept_as_their_ends(tmp_path: Path) -> None:
