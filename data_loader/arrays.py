@@ -99,6 +99,17 @@ class CsvDataset(Dataset):
             target_type = "int" if len(self) and self._row(0)[self.target].lstrip("-").isdecimal() else "float"
         self.kind: Any = {"int": int, "float": float}[target_type]
 
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the header, of where each row is and of a thousand rows, from all over the file."""
+        total = blake2b(f"{self.header} {len(self)}".encode(), digest_size=16)
+        total.update(self.offsets.tobytes())
+        with open(self.path, "rb") as file:
+            for index in range(0, len(self), max(1, len(self) // ROWS_TO_KNOW_BY)):
+                file.seek(self.offsets[index])
+                total.update(file.readline())
+        return total.hexdigest()
+
     def __len__(self) -> int:
         return len(self.offsets) - 1
 

@@ -59,6 +59,7 @@ class TextDataset(Dataset):
         self.words = [torch.tensor([number_of(word) for word in words]) for words in split]
         self.targets = [classes.index(name) for name, _ in texts]
         self.fingerprint = blake2b(repr(texts).encode(), digest_size=16).hexdigest()
+        self.identities = [blake2b(text.encode(), digest_size=8).hexdigest() for _, text in texts]
 
     def __len__(self) -> int:
         return len(self.words)

@@ -195,7 +195,7 @@ class Trainer(BaseTrainer):
         loss = self.train_metrics.means.over_ranks(self.device).avg("loss")  # sums keep a nan or an infinity
         self._refuse_not_finite(loss)
         if self._saved_at is None and dist.is_main():
-            self.split.write(self.config.save_dir / "split.json")
+            self.split.write(self.config.save_dir / "split.json", self.config.resume)
         with self.watch["checkpoints"]:
             super()._save(epoch, best)
 

@@ -1,5 +1,7 @@
-"""What a dataset says of itself: the whole behind a part, the class of each sample."""
+"""What a dataset says of itself: the whole behind a part, its length, the class and the identity of each sample."""
 
+import os
+from hashlib import blake2b
 from typing import Any
 
 import torch
@@ -13,6 +15,42 @@ def whole_dataset(loader: Any) -> Any:
     while isinstance(dataset, Subset):
         dataset = dataset.dataset
     return dataset
+
+
+def length_of(dataset: Any) -> int | None:
+    """The number of samples; None where the dataset cannot tell, also where it has a `__len__` that raises."""
+    try:
+        return len(dataset)
+    except (TypeError, NotImplementedError):
+        return None
+
+
+def files_of(dataset: Any) -> list[tuple[Any, ...]]:
+    """The (path, class, ...) of each sample of a dataset such as torchvision's ImageFolder; empty for all others."""
+    files: Any = getattr(dataset, "samples", None)
+    fit = isinstance(files, list) and all(isinstance(file, tuple) and isinstance(file[0], str) for file in files)
+    return files if fit else []
+
+
+def identities_of(dataset: Any) -> list[str] | None:
+    """A text for each sample that is the same wherever and in whatever order the dataset is; None where it has none.
+
+    What the dataset says itself as `identities`, one a sample, else hashes of the files' sizes and names from `root` on
+    (50,000 files take a third of a second).
+    """
+    said = getattr(dataset, "identities", None)
+    if isinstance(said, list) and all(isinstance(text, str) for text in said) and len(said) == length_of(dataset):
+        return said
+    root = os.fspath(getattr(dataset, "root", "") or "")
+    try:
+        return [_identity(file[0], root) for file in files_of(dataset)] or None
+    except (OSError, ValueError):  # the texts are no paths, or not from here on
+        return None
+
+
+def _identity(file: str, root: str) -> str:
+    name = (os.path.relpath(file, root) if root else file).replace(os.sep, "/")
+    return blake2b(f"{name} {os.stat(file).st_size}".encode(), digest_size=8).hexdigest()
 
 
 def labels_of(dataset: Any) -> Tensor | None:

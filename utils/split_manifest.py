@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import RandomSampler, SequentialSampler, Subset, WeightedRandomSampler
 
 from utils import dist
-from utils.datasets import whole_dataset
+from utils.datasets import files_of, identities_of, length_of, whole_dataset
 from utils.device import map_tensors
 from utils.errors import UserError
 from utils.platform_files import write_whole
@@ -21,10 +21,13 @@ from utils.seed import kept_generators, seed_generators
 MOST_BYTES = 2**26  # of an array that are looked at; of a larger one some rows
 MOST_ROWS = 200_000  # among which copies are looked for
 DRAWING_FROM_ALL = (RandomSampler, SequentialSampler, WeightedRandomSampler)
+TRAINED_ON = ("data", "folders", "train", "valid", "identities")  # the keys of `split.json` that tell it
+
+Samples = range | np.ndarray  # their numbers in order, int64
 
 
 class SplitManifest:
-    """The samples of both parts by number, for `split.json`, and hashes of them for the checkpoints.
+    """The samples of both parts by number and identity, for `split.json`, and hashes of them for the checkpoints.
 
     What leaks from one part into the other is warned of.
 
@@ -35,19 +38,33 @@ class SplitManifest:
         warn_of_leaks(data_loader, valid_data_loader)
         loaders = {"train": data_loader, "valid": valid_data_loader}
         self.samples = {name: samples_of(loader) for name, loader in loaders.items() if loader is not None}
-        self._hashes = {name: _hash(json.dumps(samples).encode()) for name, samples in self.samples.items()}
+        self._hashes = {name: _hash(_bytes_of(samples)) for name, samples in self.samples.items()}
         datasets = {name: whole_dataset(loaders[name]) for name in self.samples}
-        known = {_identity(dataset): dataset for dataset in datasets.values()}  # often both parts are of one
-        fingerprints = {identity: fingerprint_of(dataset) for identity, dataset in known.items()}
-        self.data = {name: fingerprints[_identity(dataset)] for name, dataset in datasets.items()}
+        known = {_key(dataset): dataset for dataset in datasets.values()}  # often both parts are of one
+        identities = {key: identities_of(dataset) for key, dataset in known.items()}
+        fingerprints = {key: fingerprint_of(dataset, identities[key]) for key, dataset in known.items()}
+        self.data = {name: fingerprints[_key(dataset)] or _count(dataset) for name, dataset in datasets.items()}
         self.folders = {name: _folder(dataset) for name, dataset in datasets.items()}
+        named = {name: _of_part(identities[_key(dataset)], self.samples[name]) for name, dataset in datasets.items()}
+        self.identities = {name: texts for name, texts in named.items() if texts is not None}
         self.may_change = may_change
 
-    def write(self, path: Path) -> None:
-        """Writes which samples train and which validate, where the loaders tell; what `test.py` has noted stays."""
-        noted = _read(path) if path.is_file() else {}
-        parts = {name: samples for name, samples in self.samples.items() if samples is not None}
-        write_whole(path, json.dumps(noted | {"data": self.data, "folders": self.folders, **parts}).encode())
+    def write(self, path: Path, resumed: Path | None = None) -> None:
+        """Writes which samples train and which validate, where the loaders tell, and what `path` has noted before:
+        what was trained on earlier, and the last test.
+
+        :param resumed: a checkpoint; what the `split.json` beside it tells trained the model earlier too
+        """
+        places = [path] if resumed is None else [path, resumed.with_name(path.name)]
+        noted = next((_read(place) for place in places if place.is_file()), {})
+        parts = {name: _written(samples) for name, samples in self.samples.items() if samples is not None}
+        own = {"data": self.data, "folders": self.folders, "identities": self.identities, **parts}
+        last = {key: noted[key] for key in TRAINED_ON if key in noted}
+        earlier = noted.get("earlier", [])
+        if last and last not in (own, *earlier):
+            earlier = [*earlier, last]
+        test = {"test": noted["test"]} if "test" in noted and path.is_file() else {}  # of another run it says nothing
+        write_whole(path, json.dumps(own | {"earlier": earlier} | test).encode())
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds: hashes."""
@@ -76,16 +93,22 @@ def check_test_part(loader: Any, section: Any, path: Path, allowed: bool) -> Non
     samples, dataset = samples_of(loader), whole_dataset(loader)
     if samples is None or not path.is_file():
         return
-    split = _read(path)
-    tested = {"data": fingerprint_of(dataset), "section": _hash(repr(section).encode()), "samples": samples}
-    folder, folders = _folder(dataset), split.get("folders", {})
-    same = [part for part in ("train", "valid") if part in split and split["data"].get(part) == tested["data"]]
-    # train/CLASS/1.png and test/CLASS/1.png are two images; the folder may have been moved
-    used = {index for part in same if Path(folders.get(part, "")).name == Path(folder).name for index in split[part]}
+    split, identities, folder = _read(path), identities_of(dataset), _folder(dataset)
+    fingerprint, names = fingerprint_of(dataset, identities), _of_part(identities, samples)
+    tested = {"data": fingerprint or _count(dataset), "section": _hash(repr(section).encode())}
+    tested["samples"] = _written(samples)
+    used = np.zeros(len(samples), dtype=bool)
+    for parts in (split, *split.get("earlier", [])):
+        # train/CLASS/1.png and test/CLASS/1.png are two images; the folder may have been moved
+        for part in (name for name, place in parts["folders"].items() if Path(place).name == Path(folder).name):
+            if names is not None and part in parts["identities"]:
+                used |= _among(names, parts["identities"][part])
+            elif part in parts and parts["data"].get(part) == fingerprint:  # never where there is none
+                used |= np.isin(_numbers(samples), _numbers(_read_samples(parts[part])))
     before, problems = split.get("test", {}), []
-    if count := len(used.intersection(samples)):
-        problems.append(f"{count} of {len(samples)} test samples trained or validated this model")
-    elif not same and folder and folder in folders.values():
+    if used.any():
+        problems.append(f"{used.sum()} of {len(samples)} test samples trained or validated this model")
+    if folder and folder in split["folders"].values() and tested["data"] not in split["data"].values():
         problems.append(f"{folder} has changed since the run began, and with it which samples are for testing")
     if before.get("section") == tested["section"] and before != tested:
         problems.append("the test part is another one than that of the last test")
@@ -97,7 +120,7 @@ def check_test_part(loader: Any, section: Any, path: Path, allowed: bool) -> Non
         write_whole(path, json.dumps(split | {"test": tested}).encode())
 
 
-def samples_of(loader: Any) -> list[int] | None:
+def samples_of(loader: Any) -> Samples | None:
     """The numbers of the samples that a loader draws from, in order; None where it does not tell."""
     dataset: Any = getattr(loader, "dataset", None)
     sampler = getattr(loader, "sampler", None)
@@ -105,46 +128,93 @@ def samples_of(loader: Any) -> list[int] | None:
         batch_sampler = getattr(loader, "batch_sampler", None)
         sampler = batch_sampler if hasattr(batch_sampler, "indices") else getattr(batch_sampler, "sampler", None)
     indices: Any = getattr(sampler, "indices", sampler)
-    if isinstance(sampler, DRAWING_FROM_ALL) and hasattr(dataset, "__len__"):
-        indices = range(len(dataset))
+    if isinstance(sampler, DRAWING_FROM_ALL) and (length := length_of(dataset)) is not None:
+        indices = range(length)
     if not isinstance(indices, (list, tuple, range, np.ndarray, torch.Tensor)):
         return None
-    indices = sorted(int(index) for index in indices)
     while isinstance(dataset, Subset):
-        indices, dataset = [int(dataset.indices[index]) for index in indices], dataset.dataset
-    return indices
+        indices, dataset = _numbers(dataset.indices)[_numbers(indices)], dataset.dataset
+    if isinstance(indices, range) and indices.step == 1:
+        return indices
+    numbers = np.sort(_numbers(indices))
+    first = int(numbers[0]) if len(numbers) else 0
+    consecutive = range(first, first + len(numbers))
+    return consecutive if np.array_equal(numbers, _numbers(consecutive)) else numbers
 
 
-def fingerprint_of(dataset: Any) -> str:
-    """What a dataset says itself as `fingerprint`, a hash of tensors in memory or of the names and classes of files,
-    else the number of samples.
-    """
-    if isinstance(said := getattr(dataset, "fingerprint", getattr(dataset, "_fingerprint", None)), str):
-        return said  # the latter is that of Hugging Face's datasets
+def fingerprint_of(dataset: Any, identities: list[str] | None = None) -> str | None:
+    """What a dataset says itself as `fingerprint`, a hash of tensors in memory or of its `identities`; else None."""
+    if isinstance(said := getattr(dataset, "fingerprint", None), str):
+        return said
     if tensors := tensors_of(dataset):
         return _hash(*(part for tensor in tensors for part in (str(tensor.shape).encode(), _some_bytes(tensor))))
-    files = getattr(dataset, "samples", None)
-    if isinstance(files, list) and all(isinstance(file, tuple) and isinstance(file[0], str) for file in files):
-        root = str(getattr(dataset, "root", ""))
-        return _hash(*(f"{file[0].removeprefix(root)} {file[1:]}\n".encode() for file in files))
-    return f"{type(dataset).__name__} of {len(dataset) if hasattr(dataset, '__len__') else 'unknown length'}"
+    if identities:
+        classes = [file[1:] for file in files_of(dataset)]
+        return _hash(*(text.encode() for text in identities), repr(classes).encode())
+    return None
 
 
-def _identity(dataset: Any) -> tuple[int, ...]:
-    """Another one for a dataset of other tensors, or of another object where it has none."""
+def _count(dataset: Any) -> str:
+    """What stands for a fingerprint where there is none; two datasets may have the same."""
+    length = length_of(dataset)
+    return f"{type(dataset).__name__} of {'unknown length' if length is None else length}"
+
+
+def _key(dataset: Any) -> tuple[int, ...]:
+    """Another one for a dataset of other tensors, or for another object where it has none."""
     return tuple(map(id, tensors_of(dataset))) or (id(dataset),)
+
+
+def _of_part(identities: list[str] | None, samples: Samples | None) -> list[str] | None:
+    return None if identities is None or samples is None else [identities[index] for index in samples]
+
+
+def _among(texts: list[str], others: list[str]) -> np.ndarray:
+    """Whether each text is one of the others: bool [texts]."""
+    known = set(others)
+    return np.array([text in known for text in texts], dtype=bool)
+
+
+def _numbers(indices: Any) -> np.ndarray:
+    """As int64 [n]."""
+    if isinstance(indices, range):
+        return np.arange(indices.start, indices.stop, indices.step, dtype=np.int64)
+    return np.asarray(indices, dtype=np.int64)
+
+
+def _bytes_of(samples: Samples | None) -> bytes:
+    return samples.tobytes() if isinstance(samples, np.ndarray) else repr(samples).encode()
+
+
+def _written(samples: Samples) -> Any:
+    """As `split.json` has it: consecutive numbers as the first and the one behind the last."""
+    return {"from": samples.start, "to": samples.stop} if isinstance(samples, range) else samples.tolist()
+
+
+def _read_samples(written: Any) -> Samples:
+    return range(written["from"], written["to"]) if isinstance(written, dict) else _numbers(written)
 
 
 def _read(path: Path) -> dict[str, Any]:
     """What a `split.json` says; UserError where it is not one."""
-    parts = {"data": dict, "folders": dict, "train": list, "valid": list, "test": dict}
     try:
         split = json.loads(path.read_bytes())
-        if all(isinstance(split.get(part, kind()), kind) for part, kind in parts.items()):
+        for parts in (split, *split.get("earlier", [])):
+            _must_be_parts(parts)
+        if isinstance(split.get("test", {}), dict):
             return split
-    except (ValueError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         pass
     raise UserError(f"{path}: damaged; delete it to go on without")
+
+
+def _must_be_parts(parts: dict[str, Any]) -> None:
+    """Raises what reading others raises."""
+    "".join((*parts["data"].values(), *parts["folders"].values()))
+    for texts in parts["identities"].values():
+        set(texts)
+    for name in {"train", "valid"} & parts.keys():
+        _read_samples(parts[name])
 
 
 def _folder(dataset: Any) -> str:
@@ -168,12 +238,14 @@ def warn_of_leaks(data_loader: Any, valid_data_loader: Any) -> None:
     logger, valid = logging.getLogger("train"), samples_of(valid_data_loader)
     dataset, train = whole_dataset(valid_data_loader), samples_of(data_loader)
     tensors, others = tensors_of(whole_dataset(data_loader)), tensors_of(dataset)
-    if tensors and others and valid and train and len(train) <= MOST_ROWS:
-        known = {row.tobytes() for row in _rows(tensors[0])[train]}
-        copies = sum(row.tobytes() in known for row in _rows(others[0])[valid])
+    if valid is None or not len(valid):
+        return
+    if tensors and others and train is not None and len(train) <= MOST_ROWS:
+        known = {row.tobytes() for row in _rows(tensors[0])[_numbers(train)]}
+        copies = sum(row.tobytes() in known for row in _rows(others[0])[_numbers(valid)])
         if copies:
             logger.warning("%d of %d validation samples are exact copies of training samples", copies, len(valid))
-    elif valid and getattr(valid_data_loader, "num_workers", 1) == 0 and _is_drawn(dataset, valid[0]):
+    elif getattr(valid_data_loader, "num_workers", 1) == 0 and _is_drawn(dataset, int(valid[0])):
         logger.warning("validation samples are drawn at random (augmented?); give the loader a valid_dataset without")
 
 

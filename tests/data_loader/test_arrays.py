@@ -115,6 +115,20 @@ def test_rows_of_a_table_by_the_names_of_its_columns(tmp_path: Path) -> None:
         CsvDataset(str(tmp_path / "nowhere.csv"), "a")
 
 
+def test_the_fingerprint_of_a_table_is_that_of_its_contents(tmp_path: Path) -> None:
+    contents = {
+        "one": "a,class\n1,0\n2,1\n",
+        "copy": "a,class\n1,0\n2,1\n",
+        "two": "a,class\n1,0\n3,1\n",
+        "none": "a,class\n",
+    }
+    for name, text in contents.items():
+        (tmp_path / name).write_text(text)
+    one, copy, two, none = (CsvDataset(str(tmp_path / name), "class").fingerprint for name in contents)
+    assert one == copy
+    assert len({one, two, none}) == 3
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_table_trains_from_a_config(workers: int, tmp_path: Path, run_command: Any) -> None:
     rng = np.random.default_rng(0)

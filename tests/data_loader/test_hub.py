@@ -1,6 +1,7 @@
 """Datasets of Hugging Face, on the disk: in memory and mapped, through the command line, and what is refused."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -69,6 +70,18 @@ def test_images_are_bytes_and_classes_have_names(tmp_path: Path) -> None:
     assert HubDataLoader(path, "image", "label", splits=["test", "train"]).n_samples == 40
     assert HubDataset(path, "image", "label").fingerprint == dataset.fingerprint
     assert HubDataset(path, "image", "label", "test").fingerprint != dataset.fingerprint
+
+
+def test_the_fingerprint_is_that_of_the_contents_not_of_the_files_state(tmp_path: Path) -> None:
+    def fingerprint(text: str) -> str:
+        (tmp_path / "files").mkdir(exist_ok=True)
+        (tmp_path / "files" / "train.csv").write_text(f"text,class\n{text},0\nmore,1\n")
+        return HubDataset(str(tmp_path / "files"), "text", "class").fingerprint
+
+    first = fingerprint("some")
+    os.utime(tmp_path / "files" / "train.csv", (1, 1))
+    assert HubDataset(str(tmp_path / "files"), "text", "class").fingerprint == first
+    assert fingerprint("same") != first
 
 
 def test_only_training_images_are_augmented(tmp_path: Path) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 import torch
+from torchvision.datasets import ImageFolder
 
 from base import BaseDataLoader, TensorDataLoader
+from data_loader.text import TextDataset
 from utils.errors import UserError
 from utils.split_manifest import SplitManifest, check_test_part, fingerprint_of, samples_of, warn_of_leaks
 
@@ -113,7 +115,8 @@ def test_a_test_on_a_folder_that_has_changed_is_refused(
     assert run_command("test.py", "-r", run, "--allow").returncode == 0
     assert run_command("test.py", "-r", run).returncode == 0 if is_divided else True
     assert image_run("-s", "trainer.max_steps=3").returncode == 0 if is_divided else True
-    assert len(json.loads((run / "split.json").read_text())["test"]["samples"]) == (59 if is_divided else 11)
+    samples = json.loads((run / "split.json").read_text())["test"]["samples"]
+    assert samples == {"from": 0, "to": 59} if is_divided else len(samples) == 11
 
 
 @pytest.mark.parametrize("content", ["", "[", "[]", '{"data": 3}', '{"data": {}, "train": {}}', "[" * 100_000])
@@ -168,7 +171,7 @@ def test_the_fingerprint_is_that_of_the_content(tmp_path: Path) -> None:
     changed[3, 1] += 1
     assert first != fingerprint_of(torch.utils.data.TensorDataset(changed, classes))
     subset = torch.utils.data.Subset(list(range(100)), [50, 60, 70])
-    assert samples_of(BaseDataLoader(subset, 1, sampler=[2, 0])) == [50, 70]
+    assert samples_of(BaseDataLoader(subset, 1, sampler=[2, 0])).tolist() == [50, 70]
 
 
 class Odd(torch.utils.data.Dataset):
@@ -187,6 +190,11 @@ class Odd(torch.utils.data.Dataset):
         raise OSError("a torn file")
 
 
+class Endless(torch.utils.data.IterableDataset):
+    def __iter__(self) -> Any:
+        return iter(int, 1)
+
+
 @pytest.mark.parametrize(
     "loaders",
     [
@@ -199,8 +207,9 @@ class Odd(torch.utils.data.Dataset):
         ),
         lambda: ([1, 2, 3], [4]),
         lambda: (iter(()), None),
+        lambda: (torch.utils.data.DataLoader(torch.utils.data.ChainDataset([Endless()])), None),
     ],
-    ids=["tensors and others", "others and tensors", "torn", "bfloat16", "lists", "a stream"],
+    ids=["tensors and others", "others and tensors", "torn", "bfloat16", "lists", "a stream", "a chain of streams"],
 )
 def test_data_of_any_kind_has_a_manifest(loaders: Callable, tmp_path: Path) -> None:
     manifest = SplitManifest(*loaders())
@@ -209,11 +218,136 @@ def test_data_of_any_kind_has_a_manifest(loaders: Callable, tmp_path: Path) -> N
     assert json.loads((tmp_path / "split.json").read_text())["data"].keys() == manifest.data.keys()
 
 
+def noted(folder: Path, loader: Any, valid: Any = None) -> Path:
+    SplitManifest(loader, valid).write(folder / "split.json")
+    return folder / "split.json"
+
+
+def is_refused(loader: Any, path: Path) -> str:
+    """What a test is refused with, else nothing; it is noted nowhere."""
+    before = path.read_bytes()
+    try:
+        check_test_part(loader, {}, path, allowed=False)
+    except UserError as error:
+        return str(error)
+    finally:
+        path.write_bytes(before)
+    return ""
+
+
+def images(folder: Path, size: int = 1, n: int = 20) -> ImageFolder:
+    """Files that are no images but are called as such, of `size` bytes and some more each."""
+    for index in range(n):
+        (folder / f"class{index % 2}").mkdir(parents=True, exist_ok=True)
+        (folder / f"class{index % 2}" / f"{index}.png").write_bytes(b"." * (size + index))
+    return ImageFolder(str(folder))
+
+
+class Counted(torch.utils.data.Dataset):
+    """Of its contents only their number is known."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def __len__(self) -> int:
+        return self.n
+
+    def __getitem__(self, index: int) -> Any:
+        return torch.zeros(1), 0
+
+
+def test_two_datasets_of_equal_length_are_not_one(tmp_path: Path) -> None:
+    assert is_refused(BaseDataLoader(Counted(9)), noted(tmp_path, BaseDataLoader(Counted(9)))) == ""
+    state, fewer = SplitManifest(BaseDataLoader(Counted(9)), None).state_dict(), BaseDataLoader(Counted(8))
+    with pytest.raises(UserError, match="the data of train"):  # while a resume goes by the number
+        SplitManifest(fewer, None).load_state_dict(state)
+
+
+def test_images_of_equal_names_but_of_another_folder_or_size_are_others(tmp_path: Path) -> None:
+    train = images(tmp_path / "train")
+    path = noted(tmp_path, BaseDataLoader(train))
+    assert is_refused(BaseDataLoader(images(tmp_path / "test")), path) == ""
+    other = images(tmp_path / "other" / "train", size=100)
+    assert is_refused(BaseDataLoader(other), path) == ""
+    assert "20 of 20 test samples trained" in is_refused(BaseDataLoader(train), path)
+    assert manifest_data(other) != manifest_data(train)
+    assert manifest_data(ImageFolder(f"{train.root}/")) == manifest_data(train)
+
+
+def manifest_data(dataset: Any) -> str:
+    return SplitManifest(BaseDataLoader(dataset), None).data["train"]
+
+
+def test_images_that_trained_are_known_in_a_folder_that_has_moved_and_grown(tmp_path: Path) -> None:
+    dataset = images(tmp_path / "images")
+    path = noted(tmp_path, BaseDataLoader(torch.utils.data.Subset(dataset, range(15))))
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "images").rename(tmp_path / "elsewhere" / "images")
+    (tmp_path / "elsewhere" / "images" / "class0" / "00.png").write_bytes(b"new")
+    moved = ImageFolder(str(tmp_path / "elsewhere" / "images"))
+    trained = {file[len(str(tmp_path)) :] for file, _ in dataset.samples[:15]}
+    tested = [index for index, (file, _) in enumerate(moved.samples) if index >= 10]
+    n = sum(moved.samples[index][0][len(f"{tmp_path}/elsewhere") :] in trained for index in tested)
+    assert 0 < n < 11
+    assert f"{n} of 11 test" in is_refused(BaseDataLoader(torch.utils.data.Subset(moved, tested)), path)
+
+
+def test_texts_that_trained_are_known_in_another_part(tmp_path: Path) -> None:
+    texts = [("a", f"text {index}") for index in range(20)]
+    path = noted(tmp_path, BaseDataLoader(TextDataset(texts, ["a"], 5)))
+    again = TextDataset([*texts[:3], ("a", "a new text")], ["a"], 5)
+    assert "3 of 4 test samples trained" in is_refused(BaseDataLoader(again), path)
+    assert is_refused(BaseDataLoader(TextDataset([("a", "a new text")], ["a"], 5)), path) == ""
+
+
+def test_what_trained_earlier_is_remembered_also_by_a_run_from_its_weights(tmp_path: Path) -> None:
+    first, second, third = (TensorDataLoader([torch.rand(6, 2)], 2) for _ in range(3))
+    path = noted(tmp_path, first)
+    before = path.read_bytes()
+    assert noted(tmp_path, first).read_bytes() == before
+    noted(tmp_path, second)
+    assert len(json.loads(path.read_text())["earlier"]) == 1
+    (tmp_path / "new").mkdir()
+    SplitManifest(third, None).write(tmp_path / "new" / "split.json", tmp_path / "checkpoint-last.pth")
+    for loader in (first, second, third):
+        assert "6 of 6 test samples trained" in is_refused(loader, tmp_path / "new" / "split.json")
+    assert is_refused(TensorDataLoader([torch.rand(6, 2)], 2), tmp_path / "new" / "split.json") == ""
+
+
+def test_the_data_before_an_allowed_change_is_no_test_data(image_run: Callable, run_command: Callable) -> None:
+    assert image_run().returncode == 0
+    old, new = image_run.folder, image_run.folder.with_name("others")
+    for index, file in enumerate(sorted((old / "train").rglob("*.png"))):
+        (new / "train" / file.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, new / "train" / file.parent.name / f"new{index}.png")
+    change = ("-s", "trainer.max_steps=3", "-s", f"data_loader.args.data_dir={new}")
+    assert image_run(*change, "--allow").returncode == 0
+    run = image_run.folder.parent / "models" / "Digits" / "run"
+    weights = ("-r", run / "checkpoint-last.pth", "-c", image_run.folder.parent / "config.json", *change)
+    assert run_command("train.py", *weights, "--run-id", "new").returncode == 0
+    section = {"type": "BaseDataLoader", "args": {}}
+    section["args"]["dataset"] = {"type": "torchvision.datasets.ImageFolder", "args": {"root": str(old / "train")}}
+    for name in ("run", "new"):
+        refused = run_command("test.py", "-r", run.with_name(name), "-s", f"+test_data_loader={json.dumps(section)}")
+        assert "60 of 60 test samples trained" in refused.stderr
+
+
+def test_consecutive_samples_are_kept_as_their_ends(tmp_path: Path) -> None:
+    n = 20_000_000
+    data = torch.utils.data.TensorDataset(torch.zeros(1).expand(n))
+    data.fingerprint = "zeros"
+    path = noted(tmp_path, torch.utils.data.DataLoader(data))
+    assert path.stat().st_size < 1000
+    assert json.loads(path.read_text())["train"] == {"from": 0, "to": n}
+    some = torch.utils.data.Subset(data, [3, 5])
+    assert "2 of 2 test" in is_refused(torch.utils.data.DataLoader(some), path)
+
+
 def test_a_batch_sampler_of_the_training_part_tells_that_part(caplog: pytest.LogCaptureFixture) -> None:
     named = partial(torch.utils.data.BatchSampler, batch_size=4, drop_last=False)
     loader = TensorDataLoader([torch.rand(20, 2), torch.zeros(20)], validation_split=5, batch_sampler=named)
     valid = loader.split_validation()
-    assert sorted(samples_of(loader) + samples_of(valid)) == list(range(20))
+    assert sorted([*samples_of(loader), *samples_of(valid)]) == list(range(20))
     warn_of_leaks(loader, valid)
     assert caplog.text == ""
 
