@@ -53,6 +53,12 @@ def _identity(file: str, root: str) -> str:
     return blake2b(f"{name} {os.stat(file).st_size}".encode(), digest_size=8).hexdigest()
 
 
+def classes_of(loader: Any) -> list[str] | None:
+    """The names of the classes in their order, as a loader or its dataset says them."""
+    said = getattr(loader, "classes", None) or getattr(whole_dataset(loader), "classes", None)
+    return [str(name) for name in said] if isinstance(said, (list, tuple)) and said else None
+
+
 def labels_of(dataset: Any) -> Tensor | None:
     """The labels, int64 [samples], from `targets`, `labels` or the second of `tensors`; None where there are none."""
     if isinstance(dataset, Subset):

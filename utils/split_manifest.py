@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import RandomSampler, SequentialSampler, Subset, WeightedRandomSampler
 
 from utils import dist
-from utils.datasets import files_of, identities_of, length_of, whole_dataset
+from utils.datasets import classes_of, files_of, identities_of, length_of, whole_dataset
 from utils.device import map_tensors
 from utils.errors import UserError
 from utils.platform_files import write_whole
@@ -47,6 +47,7 @@ class SplitManifest:
         self.folders = {name: _folder(dataset) for name, dataset in datasets.items()}
         named = {name: _of_part(identities[_key(dataset)], self.samples[name]) for name, dataset in datasets.items()}
         self.identities = {name: texts for name, texts in named.items() if texts is not None}
+        self.classes = classes_of(data_loader)
         self.may_change = may_change
 
     def write(self, path: Path, resumed: Path | None = None) -> None:
@@ -64,7 +65,7 @@ class SplitManifest:
         if last and last not in (own, *earlier):
             earlier = [*earlier, last]
         test = {"test": noted["test"]} if "test" in noted and path.is_file() else {}  # of another run it says nothing
-        write_whole(path, json.dumps(own | {"earlier": earlier} | test).encode())
+        write_whole(path, json.dumps(own | {"classes": self.classes, "earlier": earlier} | test).encode())
 
     def state_dict(self) -> dict[str, Any]:
         """What a checkpoint holds: hashes."""
@@ -106,6 +107,8 @@ def check_test_part(loader: Any, section: Any, path: Path, allowed: bool) -> Non
             elif part in parts and parts["data"].get(part) == fingerprint:  # never where there is none
                 used |= np.isin(_numbers(samples), _numbers(_read_samples(parts[part])))
     before, problems = split.get("test", {}), []
+    if (classes := classes_of(loader)) and split.get("classes") and classes != split["classes"]:
+        problems.append(f"its classes are {classes}, and those that were trained on {split['classes']}")
     if used.any():
         problems.append(f"{used.sum()} of {len(samples)} test samples trained or validated this model")
     if folder and folder in split["folders"].values() and tested["data"] not in split["data"].values():

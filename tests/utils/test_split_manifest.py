@@ -129,6 +129,17 @@ def test_a_damaged_manifest_is_one_line(content: str, tmp_path: Path) -> None:
         SplitManifest(loader, None).write(tmp_path / "split.json")
 
 
+def test_other_classes_than_those_trained_on_are_refused(tmp_path: Path) -> None:
+    loaders = [TensorDataLoader([torch.rand(6, 2), torch.zeros(6)], 2) for _ in range(3)]
+    for loader, classes in zip(loaders, (["blue", "green", "red"], ["green", "red"], ["blue", "green", "red"])):
+        loader.classes = classes
+    note = tmp_path / "split.json"
+    SplitManifest(loaders[0], None).write(note)
+    with pytest.raises(UserError, match=r"its classes are \['green', 'red'\], and those that were trained on \['blue'"):
+        check_test_part(loaders[1], {}, note, allowed=False)
+    check_test_part(loaders[2], {}, note, allowed=False)
+
+
 def test_copies_across_the_parts_are_counted(caplog: pytest.LogCaptureFixture) -> None:
     rows = torch.arange(20.0).view(10, 2)
     loader = TensorDataLoader([torch.cat([rows, rows[:4]]), torch.zeros(14)], 2, validation_split=7)
