@@ -17,8 +17,7 @@ from settings.sections import loss_parts
 from settings.signatures import arguments_of
 from utils import dist
 from utils.errors import ConfigError
-
-FOR_TRAINING = ("sampler", "batch_sampler")  # arguments of a loader that say what is drawn for training
+from utils.loader_arguments import TRAINING_ONLY
 
 
 def main(config: ConfigParser) -> dict[str, Any]:
@@ -113,7 +112,7 @@ def set_test_section(config: ConfigParser, module: Any) -> None:
             f"{config.where('data_loader', 'type')}: data_loader.type: {section['type']} has no argument 'training' "
             "to make the test part with; add a section test_data_loader"
         )
-    args = {key: value for key, value in section.get("args", {}).items() if key not in FOR_TRAINING}
+    args = {key: value for key, value in section.get("args", {}).items() if key not in TRAINING_ONLY}
     if "valid_collate_fn" in args:
         args["collate_fn"] = args.pop("valid_collate_fn")
     whole = {"training": False, "shuffle": False, "validation_split": 0.0, "drop_last": False}

@@ -14,7 +14,7 @@ from utils.batch_order import Place, Portion, places, places_of_pass
 from utils.cores import loader_processes
 from utils.datasets import must_have_labels
 from utils.image_transforms import augmentations
-from utils.loader_arguments import problems_of_arguments, problems_with_tensors
+from utils.loader_arguments import TRAINING_ONLY, problems_of_arguments, problems_with_tensors
 from utils.samplers import sampler_of
 from utils.seed import derive_seed, generator, kept_generators
 from utils.seeded_samples import loader_of_places, single_threaded
@@ -150,8 +150,7 @@ class BaseDataLoader(DataLoader):
         return SubsetRandomSampler(train) if self.shuffle else sorted(train), valid
 
     def _valid_loader(self, indices: Any) -> DataLoader:
-        training_only = ("drop_last", "sampler", "batch_sampler")
-        options = {key: value for key, value in self.options.items() if key not in training_only}
+        options = {key: value for key, value in self.options.items() if key not in TRAINING_ONLY}
         return BaseDataLoader(
             self.dataset if self.valid_dataset is None else self.valid_dataset,
             self.valid_batch_size,

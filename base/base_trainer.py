@@ -115,7 +115,8 @@ class BaseTrainer(ABC):
                 kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
                 self._write_status("failed", line or f"{kind}{error}")
                 if line is None:
-                    error.add_note("In one line, with its place: the same command with --check")
+                    if self.step == 0:
+                        error.add_note("In one line, with its place: the same command with --check")
                     raise
                 raise UserError(f"{line}; go on with: python train.py -r {self.config.save_dir}") from error
             finally:

@@ -69,8 +69,8 @@ class CsvDataset(Dataset):
     Of each row only its place is in memory, 8 bytes; the row itself is read when it is asked for.
 
     :param target: the column to predict
-    :param target_type: "int", classes, or "float", numbers (default: as the first row has it)
     :param columns: the columns that the model takes (default: all others)
+    :param target_type: "int", classes, or "float", numbers (default: as the first row has it)
     """
 
     def __init__(
@@ -104,10 +104,8 @@ class CsvDataset(Dataset):
         """A hash of the header, of where each row is and of a thousand rows, from all over the file."""
         total = blake2b(f"{self.header} {len(self)}".encode(), digest_size=16)
         total.update(self.offsets.tobytes())
-        with open(self.path, "rb") as file:
-            for index in range(0, len(self), max(1, len(self) // ROWS_TO_KNOW_BY)):
-                file.seek(self.offsets[index])
-                total.update(file.readline())
+        for index in range(0, len(self), max(1, len(self) // ROWS_TO_KNOW_BY)):
+            total.update(self._line(index))
         return total.hexdigest()
 
     def __len__(self) -> int:
@@ -119,10 +117,12 @@ class CsvDataset(Dataset):
         return torch.tensor(inputs), torch.tensor(self._number(row, self.target, self.kind))
 
     def _row(self, index: int) -> list[str]:
+        return next(csv.reader([self._line(index).decode()], delimiter=self.delimiter))
+
+    def _line(self, index: int) -> bytes:
         with open(self.path, "rb") as file:
             file.seek(self.offsets[index])
-            line = file.read(self.offsets[index + 1] - self.offsets[index])
-        return next(csv.reader([line.decode()], delimiter=self.delimiter))
+            return file.read(self.offsets[index + 1] - self.offsets[index])
 
     def _number(self, row: list[str], place: int, kind: Any) -> Any:
         try:

@@ -25,7 +25,7 @@ class HubDataLoader(TensorDataLoader):
     :param splits: the one to train on and the one to test on
     """
 
-    asked_for = ("path", "name", "splits")  # what a server is told, and no secret may be in
+    told_to_server = ("path", "name", "splits")
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class HubDataset(Dataset):
     :param transform: input -> input, such as images of any size -> images of one
     """
 
-    asked_for = ("path", "name", "split")
+    told_to_server = ("path", "name", "split")
 
     def __init__(
         self,

@@ -206,7 +206,7 @@ class _Checker:
         for key, value in values.items():
             if key in not_given(target):
                 self.fault((*path, key), NOT_A_CONFIGS)
-            elif (not_given(target) or key in getattr(target, "asked_for", ())) and reads_environment(
+            elif (not_given(target) or key in getattr(target, "told_to_server", ())) and reads_environment(
                 self.document, (*path, key)
             ):
                 self.fault((*path, key), "takes no environment variable: what stands here may go to a server")

@@ -108,7 +108,7 @@ class Trainer(BaseTrainer):
                 if self.step < end:  # the checkpoint of an epoch's last step comes after its validation
                     self._save_within_epoch()
                     self.stopping.poll()
-        if batches:  # none where a stop came before the validation
+        if batches and self.options.tensorboard:  # no batches where a stop came before the validation
             self._draw(batches[-1].batch)
         log = self.train_metrics.result()
         if self.do_validation:

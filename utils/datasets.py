@@ -1,12 +1,18 @@
-"""What a dataset says of itself: the whole behind a part, its length, the class and the identity of each sample."""
+"""What data says of itself: the whole behind a part, its samples, their classes and identities, a fingerprint."""
 
 import os
 from hashlib import blake2b
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Subset
+from torch.utils.data import RandomSampler, SequentialSampler, Subset, WeightedRandomSampler
+
+MOST_BYTES = 2**26  # of an array that are looked at; of a larger one some rows
+DRAWING_FROM_ALL = (RandomSampler, SequentialSampler, WeightedRandomSampler)
+
+Samples = range | np.ndarray  # their numbers in order, int64
 
 
 def whole_dataset(loader: Any) -> Any:
@@ -78,3 +84,70 @@ def must_have_labels(dataset: Any, wanted_by: str) -> Tensor:
     if labels is None:
         raise ValueError(f"{wanted_by} goes by the labels; give the dataset an attribute 'targets' with them")
     return labels
+
+
+def tensors_of(dataset: Any) -> list[torch.Tensor]:
+    """The tensors that hold all of a dataset in memory; empty where it is elsewhere."""
+    tensors = getattr(dataset, "tensors", ())
+    fit = isinstance(tensors, (list, tuple)) and all(isinstance(tensor, torch.Tensor) for tensor in tensors)
+    return list(tensors) if fit else []
+
+
+def samples_of(loader: Any) -> Samples | None:
+    """The numbers of the samples that a loader draws from, in order; None where it does not tell."""
+    dataset: Any = getattr(loader, "dataset", None)
+    sampler = getattr(loader, "sampler", None)
+    if getattr(loader, "batch_size", None) is None:
+        batch_sampler = getattr(loader, "batch_sampler", None)
+        sampler = batch_sampler if hasattr(batch_sampler, "indices") else getattr(batch_sampler, "sampler", None)
+    indices: Any = getattr(sampler, "indices", sampler)
+    if isinstance(sampler, DRAWING_FROM_ALL) and (length := length_of(dataset)) is not None:
+        indices = range(length)
+    if not isinstance(indices, (list, tuple, range, np.ndarray, torch.Tensor)):
+        return None
+    while isinstance(dataset, Subset):
+        indices, dataset = numbers_of(dataset.indices)[numbers_of(indices)], dataset.dataset
+    if isinstance(indices, range) and indices.step == 1:
+        return indices
+    numbers = np.sort(numbers_of(indices))
+    first = int(numbers[0]) if len(numbers) else 0
+    consecutive = range(first, first + len(numbers))
+    return consecutive if np.array_equal(numbers, numbers_of(consecutive)) else numbers
+
+
+def fingerprint_of(dataset: Any, identities: list[str] | None = None) -> str | None:
+    """What a dataset says itself as `fingerprint`, a hash of tensors in memory or of its `identities`; else None."""
+    if isinstance(said := getattr(dataset, "fingerprint", None), str):
+        return said
+    if tensors := tensors_of(dataset):
+        return hash_of(*(part for tensor in tensors for part in (str(tensor.shape).encode(), _some_bytes(tensor))))
+    if identities:
+        classes = [file[1:] for file in files_of(dataset)]
+        return hash_of(*(text.encode() for text in identities), repr(classes).encode())
+    return None
+
+
+def numbers_of(indices: Any) -> np.ndarray:
+    """As int64 [n]."""
+    if isinstance(indices, range):
+        return np.arange(indices.start, indices.stop, indices.step, dtype=np.int64)
+    return np.asarray(indices, dtype=np.int64)
+
+
+def rows_of(tensor: torch.Tensor) -> np.ndarray:
+    """The bytes of each row: uint8 [rows, bytes]."""
+    rows = tensor.detach().cpu().contiguous().view(len(tensor), -1)
+    return rows.view(torch.uint8).numpy()
+
+
+def _some_bytes(tensor: torch.Tensor) -> bytes:
+    if tensor.dim() == 0 or not tensor.numel():
+        return b""
+    return rows_of(tensor[:: max(1, tensor.nbytes // MOST_BYTES)]).tobytes()
+
+
+def hash_of(*parts: bytes) -> str:
+    total = blake2b(digest_size=16)
+    for part in parts:
+        total.update(part)
+    return total.hexdigest()

@@ -3,6 +3,7 @@
 from typing import Any
 
 MOST_WORKERS = 512
+TRAINING_ONLY = ("drop_last", "sampler", "batch_sampler")  # what says which samples are drawn for training
 
 
 def problems_of_arguments(args: dict[str, Any]) -> list[tuple[str, str]]:

@@ -2,28 +2,29 @@
 
 import json
 import logging
-from functools import partial
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from torch.utils.data import RandomSampler, SequentialSampler, Subset, WeightedRandomSampler
 
 from utils import dist
-from utils.datasets import classes_of, files_of, identities_of, length_of, whole_dataset
-from utils.device import map_tensors
+from utils.datasets import (
+    Samples,
+    classes_of,
+    fingerprint_of,
+    hash_of,
+    identities_of,
+    length_of,
+    numbers_of,
+    samples_of,
+    tensors_of,
+    whole_dataset,
+)
 from utils.errors import UserError
+from utils.leaks import warn_of_leaks
 from utils.platform_files import write_whole
-from utils.seed import kept_generators, seed_generators
 
-MOST_BYTES = 2**26  # of an array that are looked at; of a larger one some rows
-MOST_ROWS = 200_000  # among which copies are looked for
-DRAWING_FROM_ALL = (RandomSampler, SequentialSampler, WeightedRandomSampler)
 TRAINED_ON = ("data", "folders", "train", "valid", "identities")  # the keys of `split.json` that tell it
-
-Samples = range | np.ndarray  # their numbers in order, int64
 
 
 class SplitManifest:
@@ -38,7 +39,7 @@ class SplitManifest:
         warn_of_leaks(data_loader, valid_data_loader)
         loaders = {"train": data_loader, "valid": valid_data_loader}
         self.samples = {name: samples_of(loader) for name, loader in loaders.items() if loader is not None}
-        self._hashes = {name: _hash(_bytes_of(samples)) for name, samples in self.samples.items()}
+        self._hashes = {name: hash_of(_bytes_of(samples)) for name, samples in self.samples.items()}
         datasets = {name: whole_dataset(loaders[name]) for name in self.samples}
         known = {_key(dataset): dataset for dataset in datasets.values()}  # often both parts are of one
         identities = {key: identities_of(dataset) for key, dataset in known.items()}
@@ -96,7 +97,7 @@ def check_test_part(loader: Any, section: Any, path: Path, allowed: bool) -> Non
         return
     split, identities, folder = _read(path), identities_of(dataset), _folder(dataset)
     fingerprint, names = fingerprint_of(dataset, identities), _of_part(identities, samples)
-    tested = {"data": fingerprint or _count(dataset), "section": _hash(repr(section).encode())}
+    tested = {"data": fingerprint or _count(dataset), "section": hash_of(repr(section).encode())}
     tested["samples"] = _written(samples)
     used = np.zeros(len(samples), dtype=bool)
     for parts in (split, *split.get("earlier", [])):
@@ -105,7 +106,7 @@ def check_test_part(loader: Any, section: Any, path: Path, allowed: bool) -> Non
             if names is not None and part in parts["identities"]:
                 used |= _among(names, parts["identities"][part])
             elif part in parts and parts["data"].get(part) == fingerprint:  # never where there is none
-                used |= np.isin(_numbers(samples), _numbers(_read_samples(parts[part])))
+                used |= np.isin(numbers_of(samples), numbers_of(_read_samples(parts[part])))
     before, problems = split.get("test", {}), []
     if (classes := classes_of(loader)) and split.get("classes") and classes != split["classes"]:
         problems.append(f"its classes are {classes}, and those that were trained on {split['classes']}")
@@ -121,40 +122,6 @@ def check_test_part(loader: Any, section: Any, path: Path, allowed: bool) -> Non
         logging.getLogger("test").warning(problem)
     if dist.is_main():
         write_whole(path, json.dumps(split | {"test": tested}).encode())
-
-
-def samples_of(loader: Any) -> Samples | None:
-    """The numbers of the samples that a loader draws from, in order; None where it does not tell."""
-    dataset: Any = getattr(loader, "dataset", None)
-    sampler = getattr(loader, "sampler", None)
-    if getattr(loader, "batch_size", None) is None:
-        batch_sampler = getattr(loader, "batch_sampler", None)
-        sampler = batch_sampler if hasattr(batch_sampler, "indices") else getattr(batch_sampler, "sampler", None)
-    indices: Any = getattr(sampler, "indices", sampler)
-    if isinstance(sampler, DRAWING_FROM_ALL) and (length := length_of(dataset)) is not None:
-        indices = range(length)
-    if not isinstance(indices, (list, tuple, range, np.ndarray, torch.Tensor)):
-        return None
-    while isinstance(dataset, Subset):
-        indices, dataset = _numbers(dataset.indices)[_numbers(indices)], dataset.dataset
-    if isinstance(indices, range) and indices.step == 1:
-        return indices
-    numbers = np.sort(_numbers(indices))
-    first = int(numbers[0]) if len(numbers) else 0
-    consecutive = range(first, first + len(numbers))
-    return consecutive if np.array_equal(numbers, _numbers(consecutive)) else numbers
-
-
-def fingerprint_of(dataset: Any, identities: list[str] | None = None) -> str | None:
-    """What a dataset says itself as `fingerprint`, a hash of tensors in memory or of its `identities`; else None."""
-    if isinstance(said := getattr(dataset, "fingerprint", None), str):
-        return said
-    if tensors := tensors_of(dataset):
-        return _hash(*(part for tensor in tensors for part in (str(tensor.shape).encode(), _some_bytes(tensor))))
-    if identities:
-        classes = [file[1:] for file in files_of(dataset)]
-        return _hash(*(text.encode() for text in identities), repr(classes).encode())
-    return None
 
 
 def _count(dataset: Any) -> str:
@@ -178,13 +145,6 @@ def _among(texts: list[str], others: list[str]) -> np.ndarray:
     return np.array([text in known for text in texts], dtype=bool)
 
 
-def _numbers(indices: Any) -> np.ndarray:
-    """As int64 [n]."""
-    if isinstance(indices, range):
-        return np.arange(indices.start, indices.stop, indices.step, dtype=np.int64)
-    return np.asarray(indices, dtype=np.int64)
-
-
 def _bytes_of(samples: Samples | None) -> bytes:
     return samples.tobytes() if isinstance(samples, np.ndarray) else repr(samples).encode()
 
@@ -195,7 +155,7 @@ def _written(samples: Samples) -> Any:
 
 
 def _read_samples(written: Any) -> Samples:
-    return range(written["from"], written["to"]) if isinstance(written, dict) else _numbers(written)
+    return range(written["from"], written["to"]) if isinstance(written, dict) else numbers_of(written)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -223,67 +183,3 @@ def _must_be_parts(parts: dict[str, Any]) -> None:
 def _folder(dataset: Any) -> str:
     """Where the files of a dataset are, if it has files."""
     return str(getattr(dataset, "root", "")) if hasattr(dataset, "samples") else ""
-
-
-def tensors_of(dataset: Any) -> list[torch.Tensor]:
-    """The tensors that hold all of a dataset in memory; empty where it is elsewhere."""
-    tensors = getattr(dataset, "tensors", ())
-    fit = isinstance(tensors, (list, tuple)) and all(isinstance(tensor, torch.Tensor) for tensor in tensors)
-    return list(tensors) if fit else []
-
-
-def warn_of_leaks(data_loader: Any, valid_data_loader: Any) -> None:
-    """Warns of validation samples that are exact copies of training samples, and of those drawn at random.
-
-    The former is looked for in memory only, the latter only where this process loads: a file that it opens is not to be
-    handed to workers.
-    """
-    logger, valid = logging.getLogger("train"), samples_of(valid_data_loader)
-    dataset, train = whole_dataset(valid_data_loader), samples_of(data_loader)
-    tensors, others = tensors_of(whole_dataset(data_loader)), tensors_of(dataset)
-    if valid is None or not len(valid):
-        return
-    if tensors and others and train is not None and len(train) <= MOST_ROWS:
-        known = {row.tobytes() for row in _rows(tensors[0])[_numbers(train)]}
-        copies = sum(row.tobytes() in known for row in _rows(others[0])[_numbers(valid)])
-        if copies:
-            logger.warning("%d of %d validation samples are exact copies of training samples", copies, len(valid))
-    elif getattr(valid_data_loader, "num_workers", 1) == 0 and _is_drawn(dataset, int(valid[0])):
-        logger.warning("validation samples are drawn at random (augmented?); give the loader a valid_dataset without")
-
-
-def _is_drawn(dataset: Any, index: int) -> bool:
-    """Whether a sample is another one with other random numbers."""
-    looks: list[list[torch.Tensor]] = [[], []]
-    with kept_generators():
-        for number, seen in enumerate(looks):
-            seed_generators("split manifest", number)
-            try:
-                map_tensors(partial(_note, seen), dataset[index])
-            except Exception:  # which the loader will tell of, with the sample
-                return False
-    return any(a.shape != b.shape or not torch.equal(a, b) for a, b in zip(*looks))
-
-
-def _note(seen: list[torch.Tensor], tensor: torch.Tensor) -> torch.Tensor:
-    seen.append(tensor)
-    return tensor
-
-
-def _rows(tensor: torch.Tensor) -> np.ndarray:
-    """The bytes of each row: uint8 [rows, bytes]."""
-    rows = tensor.detach().cpu().contiguous().view(len(tensor), -1)
-    return rows.view(torch.uint8).numpy()
-
-
-def _some_bytes(tensor: torch.Tensor) -> bytes:
-    if tensor.dim() == 0 or not tensor.numel():
-        return b""
-    return _rows(tensor[:: max(1, tensor.nbytes // MOST_BYTES)]).tobytes()
-
-
-def _hash(*parts: bytes) -> str:
-    total = blake2b(digest_size=16)
-    for part in parts:
-        total.update(part)
-    return total.hexdigest()

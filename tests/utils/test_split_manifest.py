@@ -13,8 +13,10 @@ from torchvision.datasets import ImageFolder
 
 from base import BaseDataLoader, TensorDataLoader
 from data_loader.text import TextDataset
+from utils.datasets import fingerprint_of, samples_of
 from utils.errors import UserError
-from utils.split_manifest import SplitManifest, check_test_part, fingerprint_of, samples_of, warn_of_leaks
+from utils.leaks import warn_of_leaks
+from utils.split_manifest import SplitManifest, check_test_part
 
 ROOT = Path(__file__).parents[2]
 
