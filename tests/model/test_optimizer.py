@@ -80,6 +80,19 @@ def test_judged_and_tested_is_the_average_of_a_schedule_free_optimizer(tmp_path:
     assert not torch.equal(state["ema"]["linear.weight"], state["state_dict"]["linear.weight"])
 
 
+def test_a_schedule_free_run_is_the_same_however_often_it_saves(tmp_path: Path, run_command: Callable) -> None:
+    pytest.importorskip("schedulefree")
+    (tmp_path / "config.json").write_text(json.dumps(config_of(tmp_path, KINDS["schedule-free"])))
+    ends = []
+    for run, often in (("often", "1"), ("seldom", "null")):
+        options = ("-s", f"trainer.save_steps={often}", "--run-id", run)
+        assert run_command("train.py", "-c", tmp_path / "config.json", *options).returncode == 0
+        file = tmp_path / "models" / "Digits" / run / "checkpoint-last.pth"
+        ends.append(torch.load(file, weights_only=True)["state_dict"])
+    for name, value in ends[0].items():
+        assert torch.equal(value, ends[1][name]), name
+
+
 def test_a_schedule_free_optimizer_asks_for_its_trainer(tmp_path: Path, run_command: Callable) -> None:
     pytest.importorskip("schedulefree")
     config = config_of(tmp_path, KINDS["schedule-free"])
